@@ -1,0 +1,238 @@
+"""The bridge's side of EVB: switches reflective relay on its port as the station asks (sheet `evb-tlv.md` 3.2).
+
+RRCTR means "the port has reflective relay switched on": it is said only after whoever owns the port has confirmed it.
+When the bridge itself withdraws, it says so first and stops reflecting once the station has answered (or
+`WITHDRAWAL_GRACE` later): the station's guests then never talk to a port that reflects no more.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from protocols.evb.peers import Candidates, EvbBody, NeighborKey, Peers
+from protocols.evb.station import role_warnings, several
+from protocols.evb.status import (
+    Edition,
+    EvbSettings,
+    Forwarding,
+    Operational,
+    Relay,
+    RelayStatus,
+    Role,
+    Statement,
+    refused_exponents,
+    resolve,
+)
+from protocols.timers import Instant, TimerTable
+
+WITHDRAWAL_GRACE = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class SetRelay:
+    """Switch reflective relay of the port on or off, and report by `relay_set`."""
+
+    on: bool
+
+
+class RelayState(Enum):
+    OFF = auto()
+    TURNING_ON = auto()
+    ON = auto()
+    WITHDRAWING = auto()
+    TURNING_OFF = auto()
+    FAILED = auto()
+
+
+class Event(Enum):
+    WANTED = auto()  # a station asks, and this port is able
+    RELEASED = auto()  # the station does not ask any more, or is gone
+    WITHDRAWN = auto()  # this port may not or cannot do it any more, though the station still counts on it
+    GRACE_OVER = auto()
+    SET_ON = auto()
+    SET_OFF = auto()
+    SET_FAILED = auto()  # the port could not be switched, or somebody else switched it back
+
+
+class Action(Enum):
+    NOTHING = auto()
+    SWITCH_ON = auto()
+    SWITCH_OFF = auto()
+    START_GRACE = auto()
+
+
+# (state, event) -> (action, next state). An absent pair changes nothing: the event says what is so already.
+TRANSITIONS = {
+    (RelayState.OFF, Event.WANTED): (Action.SWITCH_ON, RelayState.TURNING_ON),
+    (RelayState.TURNING_ON, Event.SET_ON): (Action.NOTHING, RelayState.ON),
+    (RelayState.TURNING_ON, Event.SET_FAILED): (Action.NOTHING, RelayState.FAILED),
+    (RelayState.TURNING_ON, Event.RELEASED): (Action.SWITCH_OFF, RelayState.TURNING_OFF),
+    (RelayState.TURNING_ON, Event.WITHDRAWN): (Action.SWITCH_OFF, RelayState.TURNING_OFF),
+    (RelayState.ON, Event.RELEASED): (Action.SWITCH_OFF, RelayState.TURNING_OFF),
+    (RelayState.ON, Event.WITHDRAWN): (Action.START_GRACE, RelayState.WITHDRAWING),
+    (RelayState.ON, Event.SET_FAILED): (Action.NOTHING, RelayState.FAILED),
+    (RelayState.WITHDRAWING, Event.WANTED): (Action.NOTHING, RelayState.ON),
+    (RelayState.WITHDRAWING, Event.RELEASED): (Action.SWITCH_OFF, RelayState.TURNING_OFF),
+    (RelayState.WITHDRAWING, Event.GRACE_OVER): (Action.SWITCH_OFF, RelayState.TURNING_OFF),
+    (RelayState.WITHDRAWING, Event.SET_FAILED): (Action.NOTHING, RelayState.OFF),
+    (RelayState.TURNING_OFF, Event.SET_OFF): (Action.NOTHING, RelayState.OFF),
+    (RelayState.TURNING_OFF, Event.SET_FAILED): (Action.NOTHING, RelayState.OFF),
+    (RelayState.FAILED, Event.RELEASED): (Action.NOTHING, RelayState.OFF),
+    (RelayState.FAILED, Event.WITHDRAWN): (Action.NOTHING, RelayState.OFF),
+}
+
+
+class EvbBridge:
+    """Inputs note what happened; `run` gives what is to be done to the port."""
+
+    role = Role.BRIDGE
+
+    def __init__(self, settings: EvbSettings) -> None:
+        self.settings = settings
+        self.peers = Peers(Role.STATION, settings.editions)
+        self.state = RelayState.OFF
+        self.able = False
+        self.unable_because = "it is not a port of a bridge"
+        self.error: str | None = None
+        self._candidates = Candidates(None)
+        self._timers: TimerTable[Event] = TimerTable()
+
+    def configure(self, settings: EvbSettings) -> None:
+        self.settings = settings
+        self.peers.editions = settings.editions
+        self._candidates = self.peers.select()
+
+    def set_able(self, able: bool, because: str) -> None:
+        """Whether this port can reflect at all (it is a port of a bridge that we may switch); if not, why."""
+        self.able = able
+        self.unable_because = because
+
+    def heard(self, key: NeighborKey, bodies: Iterable[EvbBody]) -> None:
+        """A neighbour's TLVs, new or changed."""
+        self.peers.heard(key, bodies)
+        self._candidates = self.peers.select()
+
+    def lost(self, key: NeighborKey) -> None:
+        """A neighbour said goodbye, or was silent for its TTL."""
+        self.peers.lost(key)
+        self._candidates = self.peers.select()
+
+    def clear(self) -> None:
+        """The link is down: nobody is there any more."""
+        self.peers.clear()
+        self._candidates = self.peers.select()
+
+    def relay_set(self, on: bool, error: str | None, now: Instant) -> list[SetRelay]:
+        """The port is now like this; `error` says why it is not as asked, or who changed it."""
+        self.error = error
+        if error is not None:
+            return self._step(Event.SET_FAILED, now)
+        return self._step(Event.SET_ON if on else Event.SET_OFF, now) + self.run(now)
+
+    def run(self, now: Instant) -> list[SetRelay]:
+        """Bring the port in step with what was heard and configured."""
+        peer = self._candidates.peer
+        if peer and peer.tlv.relay_request and self._capable:
+            return self._step(Event.WANTED, now)
+        counting_on_it = peer and peer.tlv.relay_request and peer.tlv.relay_status is RelayStatus.TRUE
+        return self._step(Event.WITHDRAWN if counting_on_it else Event.RELEASED, now)
+
+    def next_deadline(self) -> Instant | None:
+        return self._timers.next_deadline()
+
+    def advance(self, now: Instant) -> list[SetRelay]:
+        return [effect for event in self._timers.expire(now) for effect in self._step(event, now)]
+
+    @property
+    def edition(self) -> Edition:
+        return self._candidates.peer.edition if self._candidates.peer else self.settings.editions[0]
+
+    @property
+    def statement(self) -> Statement:
+        peer = self._candidates.peer
+        return Statement(
+            role=self.role,
+            parameters=self.settings.parameters,
+            relay_capable=self._capable,
+            relay_control=self.state is RelayState.ON,
+            peer=peer.tlv if peer else None,
+        )
+
+    @property
+    def operational(self) -> Operational:
+        return resolve(self.edition, self.statement, self.relay_active)
+
+    @property
+    def relay_active(self) -> bool:
+        return self.state is RelayState.ON
+
+    def tlv(self) -> EvbBody:
+        """OUI, subtype and body of the TLV to send."""
+        edition = self.edition
+        return edition.oui, edition.subtype, edition.encode(self.statement)
+
+    def own_words(self) -> bytes:
+        """The TLV's body without what only repeats the station: a change in this is news, in the rest an echo."""
+        return self.edition.encode(self.statement.without_echo)
+
+    def forwarding(self, anyone_heard: bool, describe: Callable[[NeighborKey], str]) -> Forwarding:
+        """The answer in words. `anyone_heard`: some neighbour is known on this link, EVB or not."""
+        peer = self._candidates.peer
+        if self.relay_active and peer:
+            return Forwarding(Relay.ACTIVE, peer.edition.name, f"reflecting for {describe(peer.key)}")
+        edition = peer.edition.name if peer else None
+        if not anyone_heard:
+            return Forwarding(Relay.UNKNOWN, None, "no neighbor has been heard on this link")
+        return Forwarding(Relay.INACTIVE, edition, self._why_inactive(describe))
+
+    def warnings(self, describe: Callable[[NeighborKey], str]) -> list[str]:
+        """What an operator should look at."""
+        found = role_warnings(self._candidates, self.role, describe)
+        peer = self._candidates.peer
+        if peer and (refused := refused_exponents(peer.tlv)):
+            found.append(f"{describe(peer.key)} proposes {', '.join(refused)}, above the greatest usable 27: refused")
+        if self.error is not None:
+            found.append(f"reflective relay: {self.error}")
+        return found
+
+    @property
+    def _capable(self) -> bool:
+        return self.able and self.settings.reflective_relay
+
+    def _step(self, event: Event, now: Instant) -> list[SetRelay]:
+        transition = TRANSITIONS.get((self.state, event))
+        if transition is None:
+            return []
+        if self.state is RelayState.FAILED:
+            self.error = None
+        action, self.state = transition
+        if self.state is not RelayState.WITHDRAWING:
+            self._timers.stop_all()
+        match action:
+            case Action.NOTHING:
+                return []
+            case Action.SWITCH_ON:
+                return [SetRelay(True)]
+            case Action.SWITCH_OFF:
+                return [SetRelay(False)]
+            case Action.START_GRACE:
+                self._timers.start(Event.GRACE_OVER, now + WITHDRAWAL_GRACE)
+                return []
+
+    def _why_inactive(self, describe: Callable[[NeighborKey], str]) -> str:
+        candidates = self._candidates
+        if len(candidates.claimants) > 1:
+            return several(candidates, "station", describe)
+        if candidates.peer is None:
+            if candidates.same_role:
+                return f"{describe(candidates.same_role[0])} is an EVB bridge, not a station"
+            return "the neighbor speaks LLDP but not EVB"
+        if not self.settings.reflective_relay:
+            return "reflective relay is not offered (configuration)"
+        if not self.able:
+            return f"this port cannot reflect: {self.unable_because}"
+        if self.error is not None:
+            return f"reflective relay could not be switched on: {self.error}"
+        if not candidates.peer.tlv.relay_request:
+            return f"{describe(candidates.peer.key)} does not ask for reflective relay"
+        return "reflective relay is being switched on"

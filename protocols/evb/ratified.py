@@ -1,0 +1,85 @@
+"""The EVB TLV of IEEE 802.1Qbg-2012 / 802.1Q clause D.2.12: OUI 00-80-C2, subtype 13 (sheet `evb-tlv.md` 2)."""
+
+from construct import BitsInteger, BitStruct, ConstructError, Flag, Padding
+
+from protocols.errors import DecodeError
+from protocols.evb.status import Edition, EvbTlv, Exponent, RelayStatus, Role, Statement
+
+LENGTH = 5  # after OUI and subtype. Exactly this is sent: a longer TLV overwrites lldpad's memory (interop-notes E3)
+NOT_SUPPORTED, BRIDGE, STATION = 0, 1, 2
+
+_MODES = {BRIDGE: Role.BRIDGE, STATION: Role.STATION}
+_BODY = BitStruct(
+    Padding(5),
+    "bgid" / Flag,
+    "rrcap" / Flag,
+    "rrctr" / Flag,
+    Padding(4),
+    "sgid" / Flag,
+    "rrreq" / Flag,
+    "rrstat" / BitsInteger(2),
+    "retries" / BitsInteger(3),
+    "rte" / BitsInteger(5),
+    "mode" / BitsInteger(2),
+    "rwd_echoed" / Flag,
+    "rwd" / BitsInteger(5),
+    Padding(2),
+    "rka_echoed" / Flag,
+    "rka" / BitsInteger(5),
+).compile()
+
+
+def decode(body: bytes) -> EvbTlv:
+    """Read the octets after OUI and subtype; what follows the first five is ignored, fewer are a DecodeError."""
+    if len(body) < LENGTH:
+        raise DecodeError(f"EVB TLV has {len(body)} octets after its subtype, needs {LENGTH}")
+    try:
+        fields = _BODY.parse(body[:LENGTH])
+    except ConstructError as error:
+        raise DecodeError(f"EVB TLV: {error}") from error
+    role = _MODES.get(fields.mode)
+    bridge = role is Role.BRIDGE
+    return EvbTlv(
+        role=role,
+        usable=role is not None,
+        relay_capable=fields.rrcap,
+        relay_control=fields.rrctr,
+        relay_request=fields.rrreq,
+        relay_status=RelayStatus(fields.rrstat),
+        group_ids=fields.bgid if bridge else fields.sgid,
+        retries=fields.retries,
+        rte=fields.rte,
+        rwd=Exponent(fields.rwd, fields.rwd_echoed),
+        rka=Exponent(fields.rka, fields.rka_echoed),
+        own_octet=body[0] if bridge else body[1],
+    )
+
+
+def encode(statement: Statement) -> bytes:
+    """The octets after OUI and subtype; the peer's status octet is copied as it was received."""
+    own, rwd, rka = statement.parameters, statement.rwd, statement.rka
+    bridge = statement.role is Role.BRIDGE
+    body = bytearray(
+        _BODY.build(
+            {
+                "bgid": own.group_ids,
+                "rrcap": statement.relay_capable,
+                "rrctr": statement.relay_control,
+                "sgid": own.group_ids,
+                "rrreq": statement.relay_request,
+                "rrstat": statement.relay_status,
+                "retries": own.retries,
+                "rte": own.rte,
+                "mode": BRIDGE if bridge else STATION,
+                "rwd_echoed": rwd.echoed,
+                "rwd": rwd.value,
+                "rka_echoed": rka.echoed,
+                "rka": rka.value,
+            }
+        )
+    )
+    body[1 if bridge else 0] = statement.peer.own_octet if statement.peer else 0
+    return bytes(body)
+
+
+RATIFIED = Edition("ratified", bytes.fromhex("0080c2"), 13, decode, encode)
