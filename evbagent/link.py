@@ -1,0 +1,132 @@
+"""Frames of the agent's protocols on one network interface."""
+
+import socket
+import struct
+from array import array
+from collections.abc import Sequence
+from contextlib import suppress
+from errno import EADDRNOTAVAIL, ENETDOWN
+
+from protocols.frame import ETHERTYPE_LLDP
+
+ETHERTYPES_ECP = (0x8940, 0x88B7, 0x8890)
+MAXIMUM_FRAME = 65535
+
+ETH_P_ALL = 0x0003
+SOL_PACKET = 263
+PACKET_ADD_MEMBERSHIP = 1
+PACKET_STATISTICS = 6
+PACKET_IGNORE_OUTGOING = 23
+PACKET_MR_MULTICAST = 0
+SO_ATTACH_FILTER = 26
+TC_PRIO_CONTROL = 7
+BIND_ATTEMPTS = 5
+
+Instruction = tuple[int, int, int, int]
+"""Classic BPF: code, jump if true, jump if false (both relative to the next instruction), operand."""
+
+LOAD_WORD, LOAD_HALF = 0x20, 0x28
+AND, JUMP_EQUAL, RETURN = 0x54, 0x15, 0x06
+SKF_AD_VLAN_TAG = 0xFFFFF000 + 44
+SKF_AD_VLAN_TAG_PRESENT = 0xFFFFF000 + 48
+VID = 0x0FFF
+
+
+class PacketSocket:
+    """Receives the LLDP frames to `groups`, and with `ecp` those of ECP's EtherTypes, that reach an interface.
+
+    The socket taps the interface before a bridge, macvlan or bond takes the frames, and never sees what is sent. It
+    outlives the interface's going down and renaming. The kernel drops all other frames, those with a VLAN tag included;
+    a tag with VID 0 only carries a priority, so the frame is untagged and is received without it.
+    """
+
+    def __init__(self, ifindex: int, groups: Sequence[bytes], *, ecp: bool = False) -> None:
+        # Without a protocol it receives nothing yet, so no frame gets in before the filter and the interface are set.
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._drops = 0
+        try:
+            self._socket.setblocking(False)
+            _attach_filter(self._socket, _filter(groups, ETHERTYPES_ECP if ecp else ()))
+            self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+            for group in groups:
+                member = struct.pack("iHH8s", ifindex, PACKET_MR_MULTICAST, len(group), group)
+                self._socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, member)
+            with suppress(PermissionError):  # the highest priority is a privilege, and only a preference
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, TC_PRIO_CONTROL)
+            _bind(self._socket, ifindex)
+        except OSError:
+            self._socket.close()
+            raise
+
+    def receive(self) -> bytes | None:
+        """The next frame, whole; None when there is none."""
+        while True:
+            try:
+                return self._socket.recv(MAXIMUM_FRAME)
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                if error.errno != ENETDOWN:
+                    raise
+                # The kernel says once that the interface went down, ahead of the frames that arrived before.
+
+    def send(self, frame: bytes) -> None:
+        """Raises OSError: the interface is down or gone, its queue is full, the frame is longer than its MTU allows."""
+        self._socket.send(frame)
+
+    def drops(self) -> int:
+        """How many wanted frames were lost because the receive buffer was full."""
+        _, dropped = struct.unpack("II", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+        self._drops += dropped  # reading it sets the kernel's count to zero
+        return self._drops
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _bind(packet_socket: socket.socket, ifindex: int) -> None:
+    """Binds by index. `socket` only knows names, and an interface may be renamed in between: check, try again."""
+    for _ in range(BIND_ATTEMPTS):
+        packet_socket.bind((socket.if_indextoname(ifindex), ETH_P_ALL))
+        with suppress(OSError):
+            if socket.if_nametoindex(packet_socket.getsockname()[0]) == ifindex:
+                return
+    raise OSError(EADDRNOTAVAIL, f"interface {ifindex} keeps changing its name")
+
+
+def _filter(groups: Sequence[bytes], any_destination: Sequence[int]) -> list[Instruction]:
+    """Accepts untagged LLDP frames to one of `groups`, and untagged frames of the EtherTypes in `any_destination`."""
+    accept: list[Instruction] = [(RETURN, 0, 0, 0xFFFFFFFF)]
+    drop: list[Instruction] = [(RETURN, 0, 0, 0)]
+    program = [
+        # The kernel takes the outer tag out of every frame before a tap sees it.
+        (LOAD_WORD, 0, 0, SKF_AD_VLAN_TAG_PRESENT),
+        (JUMP_EQUAL, 4, 0, 0),
+        (LOAD_WORD, 0, 0, SKF_AD_VLAN_TAG),
+        (AND, 0, 0, VID),
+        (JUMP_EQUAL, 1, 0, 0),
+        *drop,
+        (LOAD_HALF, 0, 0, 12),
+    ]
+    for ethertype in any_destination:
+        program += [(JUMP_EQUAL, 0, 1, ethertype), *accept]
+    program += [(JUMP_EQUAL, 1, 0, ETHERTYPE_LLDP), *drop]
+    for group in groups:
+        program += [
+            (LOAD_WORD, 0, 0, 0),
+            (JUMP_EQUAL, 0, 3, int.from_bytes(group[:4], "big")),
+            (LOAD_HALF, 0, 0, 4),
+            (JUMP_EQUAL, 0, 1, int.from_bytes(group[4:], "big")),
+            *accept,
+        ]
+    return program + drop
+
+
+def _attach_filter(packet_socket: socket.socket, program: Sequence[Instruction]) -> None:
+    """SO_ATTACH_FILTER takes a `struct sock_fprog`: the number of instructions, and where they are."""
+    code = array("B", b"".join(struct.pack("HBBI", *instruction) for instruction in program))
+    address, _ = code.buffer_info()
+    packet_socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program), address))
