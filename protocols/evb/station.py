@@ -139,5 +139,7 @@ def role_warnings(candidates: Candidates, own: Role, describe: Callable[[Neighbo
     """Warnings that both roles have in common."""
     other = "bridge" if own is Role.STATION else "station"
     found = [several(candidates, other, describe)] if len(candidates.claimants) > 1 else []
-    found += [f"role conflict: {describe(key)} is an EVB {own} too" for key in candidates.same_role[:4]]
+    if not candidates.claimants:
+        # With a peer there, others in our role are only overheard: a Linux bridge without STP forwards this scope.
+        found += [f"role conflict: {describe(key)} is an EVB {own} too" for key in candidates.same_role[:4]]
     return found

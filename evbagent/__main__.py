@@ -1,0 +1,7 @@
+"""`python -m evbagent`."""
+
+import sys
+
+from evbagent.cli import main
+
+sys.exit(main())

@@ -1,0 +1,190 @@
+"""Follows the guest devices that `evbagent attach` made: each in the mode that the answer and its policy ask for.
+
+A device is known by its mark, the interface alias `evbagent:POLICY`. Nothing without it is ever touched.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from evbagent.netlink import Link, LinkChange, NetlinkError, RouteSocket
+from evbagent.netns import NamespaceError, NamespaceFinder
+from evbagent.policy import MACVLAN_MODES, POLICIES, marked_policy
+
+log = logging.getLogger(__name__)
+
+DeviceKey = tuple[int | None, int]
+"""Network namespace id (None: our own) and interface index there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One followed device. `mode` is the macvlan mode that it is in."""
+
+    key: DeviceKey
+    name: str
+    kind: str
+    policy: str
+    uplink: int
+    mode: str
+    error: str | None = None
+    unmet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentEvent:
+    """News of a followed device; `action` is added, removed, moved, re-moded, failed, unmet or met."""
+
+    action: str
+    attachment: Attachment
+    reason: str
+
+
+class Attachments:
+    """All followed devices of the namespace's uplinks, wherever they were moved to."""
+
+    def __init__(self, route: RouteSocket, finder: NamespaceFinder, notify: Callable[[AttachmentEvent], None]) -> None:
+        self._route = route
+        self._finder = finder
+        self._notify = notify
+        self._devices: dict[DeviceKey, Attachment] = {}
+        self._answers: dict[int, tuple[str, str]] = {}
+
+    def of(self, uplink: int) -> list[Attachment]:
+        """The devices on the uplink with this index, by name."""
+        found = [device for device in self._devices.values() if device.uplink == uplink]
+        return sorted(found, key=lambda device: device.name)
+
+    def conforms(self, device: Attachment) -> bool:
+        """Whether the device is where its policy wants it."""
+        answer = self._answers.get(device.uplink, ("veb", ""))[0]
+        if device.policy == "require-vepa" and answer != "vepa":
+            return False
+        return device.mode == self.wanted_mode(device)
+
+    def wanted_mode(self, device: Attachment) -> str:
+        """The macvlan mode that the policy asks for under the present answer."""
+        match device.policy:
+            case "prefer-vepa":
+                return MACVLAN_MODES[self._answers.get(device.uplink, ("veb", ""))[0]]
+            case "require-vepa":
+                return MACVLAN_MODES["vepa"]
+            case other:
+                return MACVLAN_MODES[other]
+
+    def scan(self, links: Mapping[int, Link], former: Iterable[DeviceKey] = ()) -> None:
+        """Find the marked devices here and in the namespaces that have an id here. `former`: where some were."""
+        for link in links.values():
+            self.link_changed(LinkChange(None, link, None))
+        known = set(former)
+        for nsid in self._route.namespace_ids():
+            for kind in ("macvlan", "macvtap"):
+                try:
+                    found = self._route.dump_links(kind=kind, nsid=nsid)
+                except NetlinkError as error:
+                    log.debug("namespace %d: %s", nsid, error)
+                    continue
+                for link in found:
+                    if self._is_child_of_ours(link) or (nsid, link.index) in known:
+                        self._see((nsid, link.index), link)
+
+    def link_changed(self, change: LinkChange) -> None:
+        """News of a link in our namespace."""
+        old, new = change.old, change.new
+        if new is not None:
+            if new.kind in ("macvlan", "macvtap"):
+                self._see((None, new.index), new)
+            return
+        device = self._devices.pop((None, old.index), None) if old else None
+        if device is None:
+            return
+        if change.moved_to is None:
+            self._notify(AttachmentEvent("removed", device, "the device is gone"))
+            return
+        moved = replace(device, key=change.moved_to)
+        self._devices[moved.key] = moved
+        self._notify(AttachmentEvent("moved", moved, "the device was moved to another network namespace"))
+        self._bring_in_line(moved)
+
+    def answer(self, uplink: int, mode: str, reason: str) -> None:
+        """The answer for an uplink (`vepa` or `veb`) as it is now: devices under prefer-vepa follow at once."""
+        if self._answers.get(uplink) == (mode, reason):
+            return
+        self._answers[uplink] = (mode, reason)
+        for device in self.of(uplink):
+            self._bring_in_line(device)
+
+    def uplink_gone(self, uplink: int) -> None:
+        """The uplink is not served any more; its devices keep the mode that they have."""
+        self._answers.pop(uplink, None)
+
+    def verify_moved(self) -> None:
+        """Look after the devices in other namespaces, of which the kernel sends us no news."""
+        for device in [device for device in self._devices.values() if device.key[0] is not None]:
+            nsid, index = device.key
+            try:
+                link = self._route.get_link(index=index, nsid=nsid)
+            except NetlinkError:
+                link = None
+            if link is None or marked_policy(link.alias) is None:
+                del self._devices[device.key]
+                self._notify(AttachmentEvent("removed", device, "the device is gone"))
+            else:
+                self._see(device.key, link)
+
+    def _see(self, key: DeviceKey, link: Link) -> None:
+        """A macvlan or macvtap as it is now: followed if it carries our mark, let go if it does not any more."""
+        known = self._devices.get(key)
+        policy = marked_policy(link.alias)
+        uplink = known.uplink if known else link.parent
+        if policy not in POLICIES or uplink is None:
+            if known:
+                del self._devices[key]
+                self._notify(AttachmentEvent("removed", known, "the device has lost its mark"))
+            return
+        device = Attachment(key, link.name, link.kind or "", policy, uplink, link.macvlan_mode or "")
+        if known and replace(known, error=None, unmet=False) == device:
+            return
+        if known:
+            device = replace(device, unmet=known.unmet)
+        self._devices[key] = device
+        if known is None:
+            self._notify(AttachmentEvent("added", device, f"marked {policy}"))
+        self._bring_in_line(device)
+
+    def _bring_in_line(self, device: Attachment) -> None:
+        """Move the device, or say that it is not where it should be. Only prefer-vepa devices are moved."""
+        if device.uplink not in self._answers:
+            return
+        reason = self._answers[device.uplink][1]
+        conforms = self.conforms(device)
+        if device.policy != "prefer-vepa":
+            if device.unmet is conforms:
+                reported = self._devices[device.key] = replace(device, unmet=not conforms)
+                self._notify(AttachmentEvent("met" if conforms else "unmet", reported, reason))
+            return
+        if conforms:
+            return
+        wanted = self.wanted_mode(device)
+        try:
+            self._set_mode(device, wanted)
+        except (NetlinkError, NamespaceError) as error:
+            failed = replace(device, error=str(error))
+            self._devices[device.key] = failed
+            if device.error != failed.error:
+                self._notify(AttachmentEvent("failed", failed, str(error)))
+            return
+        moved = replace(device, mode=wanted, error=None)
+        self._devices[device.key] = moved
+        self._notify(AttachmentEvent("re-moded", moved, reason))
+
+    def _set_mode(self, device: Attachment, mode: str) -> None:
+        nsid, index = device.key
+        if nsid is None:
+            self._route.set_macvlan_mode(index, device.kind, mode)
+            return
+        with self._finder.route_socket(nsid) as route:
+            route.set_macvlan_mode(index, device.kind, mode)
+
+    def _is_child_of_ours(self, link: Link) -> bool:
+        return link.parent is not None and marked_policy(link.alias) is not None

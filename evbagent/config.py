@@ -1,0 +1,184 @@
+"""The configuration: TOML files, validated, with errors that name file and key. Never written by the agent."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, ValidationError, convert, field, to_builtins
+
+DEFAULT_FILE = Path("/etc/evbagent/evbagent.toml")
+
+Exponent = Annotated[int, Meta(ge=0, le=27, description="10 us * 2^n; 28 and more overflow lldpad")]
+Text = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class ConfigError(Exception):
+    """One line that names the file, the key and what is wrong with it."""
+
+
+class ScopeName(StrEnum):
+    NEAREST_BRIDGE = "nearest-bridge"
+    NEAREST_NON_TPMR_BRIDGE = "nearest-non-tpmr-bridge"
+    NEAREST_CUSTOMER_BRIDGE = "nearest-customer-bridge"
+
+
+AdminStatusName = Literal["tx-only", "rx-only", "tx-and-rx", "disabled"]
+
+
+class _Table(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """A TOML table."""
+
+
+class LldpConfig(_Table, frozen=True):
+    """Variables of the LLDP agents, in the words of ieee802-dot1ab-lldp; durations in seconds."""
+
+    message_tx_interval: Annotated[int, Meta(ge=1, le=3600)] = 30
+    message_tx_hold_multiplier: Annotated[int, Meta(ge=1, le=100)] = 4
+    message_fast_tx: Annotated[int, Meta(ge=1, le=3600)] = 1
+    tx_fast_init: Annotated[int, Meta(ge=1, le=8)] = 4
+    tx_credit_max: Annotated[int, Meta(ge=1, le=100)] = 5
+    reinit_delay: Annotated[int, Meta(ge=1, le=10)] = 2
+    max_neighbors: Annotated[int, Meta(ge=1, le=100_000)] = 32
+    system_name: Text | None = None
+    system_description: Text | None = None
+    management_addresses: tuple[str, ...] = ()
+    admin_status: Mapping[ScopeName, AdminStatusName] = field(default_factory=dict)
+
+
+class EvbConfig(_Table, frozen=True):
+    """The EVB TLV. `reflective_relay` None: ask, except on a port of a Linux bridge (a station's software VEB)."""
+
+    edition: Literal["auto", "ratified", "draft"] = "auto"
+    reflective_relay: Literal["request", "off"] | None = None
+    ecp_retries: Annotated[int, Meta(ge=0, le=7)] = 3
+    ecp_ack_timer_exponent: Exponent = 14
+    resource_wait_delay_exponent: Exponent = 20
+    keep_alive_exponent: Exponent = 20
+    group_ids: bool = False
+
+
+class UplinkConfig(_Table, frozen=True):
+    """What differs on the uplinks that a glob names."""
+
+    role: Literal["station", "bridge"] | None = None
+    reflective_relay: Literal["request", "off"] | None = None
+    lldp: Mapping[str, Any] = field(default_factory=dict)
+    evb: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Config(_Table, frozen=True):
+    """The whole configuration. `interfaces` None: every physical uplink."""
+
+    role: Literal["station", "bridge"] = "station"
+    interfaces: tuple[Text, ...] | None = None
+    lldp: LldpConfig = LldpConfig()
+    evb: EvbConfig = EvbConfig()
+    uplink: Mapping[str, UplinkConfig] = field(default_factory=dict)
+
+    def with_role(self, role: str) -> "Config":
+        """The same with another general role, as the command line may ask for."""
+        return convert(to_builtins(self) | {"role": role}, Config)
+
+    def for_uplink(self, name: str) -> "UplinkSettings":
+        """The settings of one uplink: the general ones, then each `[uplink."GLOB"]` that fits, in order."""
+        role, lldp, evb = self.role, to_builtins(self.lldp), to_builtins(self.evb)
+        for glob, uplink in self.uplink.items():
+            if not fnmatchcase(name, glob):
+                continue
+            role = uplink.role or role
+            lldp = _merge(lldp, dict(uplink.lldp))
+            evb = _merge(evb, dict(uplink.evb))
+            if uplink.reflective_relay is not None:
+                evb["reflective-relay"] = uplink.reflective_relay
+        return UplinkSettings(role, convert(lldp, LldpConfig), convert(evb, EvbConfig))
+
+
+class UplinkSettings(Struct, frozen=True):
+    """What holds on one uplink."""
+
+    role: Literal["station", "bridge"]
+    lldp: LldpConfig
+    evb: EvbConfig
+
+
+def load(file: Path | None) -> Config:
+    """Read `file`; without one, the default file and its conf.d, which may be absent. Raises ConfigError."""
+    if file is not None:
+        return parse([file])
+    files = [DEFAULT_FILE] if DEFAULT_FILE.exists() else []
+    files += sorted(DEFAULT_FILE.parent.glob("conf.d/*.toml"))
+    return parse(files)
+
+
+def parse(files: Sequence[Path]) -> Config:
+    """Merge the files, later over earlier, table by table. Each is validated alone first, so errors name the file."""
+    merged: dict[str, Any] = {}
+    config = Config()
+    for file in files:
+        merged = _merge(merged, _read(file))
+        config = _validate(merged, file)
+    return config
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is not UTF-8 text (octet {error.start})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: is not valid TOML: {error}") from error
+
+
+def _validate(document: dict[str, Any], file: Path) -> Config:
+    try:
+        config = convert(document, Config)
+        for glob, uplink in config.uplink.items():
+            _check_part(uplink.lldp, LldpConfig, f"uplink.{glob}.lldp")
+            _check_part(uplink.evb, EvbConfig, f"uplink.{glob}.evb")
+            _check_addresses(uplink.lldp.get("management-addresses", ()), f"uplink.{glob}.lldp")
+    except ValidationError as error:
+        raise ConfigError(f"{file}: {_in_words(str(error))}") from error
+    try:
+        _check_addresses(config.lldp.management_addresses, "lldp")
+    except ValidationError as error:
+        raise ConfigError(f"{file}: {error}") from error
+    return config
+
+
+def _check_part(part: Mapping[str, Any], kind: type, where: str) -> None:
+    try:
+        convert(part, kind)
+    except ValidationError as error:
+        raise ValidationError(f"{where}: {_in_words(str(error))}") from error
+
+
+def _check_addresses(addresses: Sequence[str], where: str) -> None:
+    for address in addresses:
+        try:
+            ip_address(address)
+        except ValueError as error:
+            raise ValidationError(f"{where}.management-addresses: {error}") from error
+
+
+def _in_words(message: str) -> str:
+    """msgspec's "Invalid ... - at `$.evb.edition`" with the key in front, as people look for it."""
+    text, _, path = message.partition(" - at `")
+    key = path.rstrip("`").removeprefix("$").removeprefix(".")
+    if text.startswith("Object contains unknown field `"):
+        name = text.split("`")[1]
+        return f"{key + '.' if key else ''}{name}: unknown key"
+    return f"{key}: {text}" if key else text
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,339 @@
+"""The agent: starts and ends ports as links come and go, tells readers and clients what the ports know."""
+
+import asyncio
+import logging
+import os
+import signal
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any
+
+from msgspec import Raw
+from msgspec.json import encode
+
+from evbagent.answers import Answers
+from evbagent.attachments import AttachmentEvent, Attachments
+from evbagent.config import Config, ConfigError, UplinkSettings, load
+from evbagent.control import ControlServer
+from evbagent.driver import PortDriver, boottime
+from evbagent.events import attachment_event, forwarding_event, neighbor_event
+from evbagent.link import PacketSocket
+from evbagent.netlink import Link, LinkChange, LinkMonitor, RouteSocket
+from evbagent.netns import NamespaceFinder
+from evbagent.notify import notify
+from evbagent.port import Port
+from evbagent.state import StateWriter
+from evbagent.uplinks import is_uplink, port_settings
+from evbagent.version import VERSION
+from evbagent.view import PortView, forwarding_mode, uplink_document, utc
+from protocols.evb.status import Role
+from protocols.frame import Scope
+from protocols.stack import (
+    Event,
+    ForwardingChanged,
+    LinkState,
+    NeighborEvent,
+    NewSettings,
+    PortStack,
+    RelayAble,
+    WarningsChanged,
+)
+
+log = logging.getLogger(__name__)
+
+VALIDITY_US = 60_000_000
+STATISTICS_INTERVAL_S = 300
+WITHDRAWAL_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says; None leaves it to the configuration."""
+
+    config: Path | None
+    state_dir: Path
+    interfaces: tuple[str, ...] | None = None
+    role: str | None = None
+
+
+class Daemon:
+    """One run of the agent in one network namespace."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._config = self._load()
+        self._ports: dict[int, Port] = {}
+        self._chassis_mac: bytes | None = None
+        self._route = RouteSocket()
+        self._monitor = LinkMonitor(self._link_changed)
+        self._attachments = Attachments(self._route, NamespaceFinder(), self._attachment_news)
+        self._state = StateWriter(options.state_dir, self._document, boottime, validity_us=VALIDITY_US)
+        self._control: ControlServer | None = None
+        self._left_behind: dict[str, bool] = {}
+        self._former_devices: list[tuple[int, int]] = []
+        self._overflows = 0
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises StateError, ConfigError or OSError when it cannot start."""
+        loop = asyncio.get_running_loop()
+        self._state.open()
+        try:
+            self._remember(self._state.previous())
+            self._monitor.start(loop)
+            for link in list(self._monitor.links.values()):
+                self._consider(link)
+            self._report_absent()
+            self._attachments.scan(self._monitor.links, self._former_devices)
+            self._follow_answers()
+            self._state.write()
+            answers = Answers(self._ports, self._view, self._attachments, lambda: self._config)
+            self._control = ControlServer(self._options.state_dir / "control.sock", answers)
+            await self._control.start()
+            loop.add_signal_handler(signal.SIGHUP, self._reload)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._stopping.set)
+            notify("READY=1")
+            await self._housekeeping()
+        finally:
+            notify("STOPPING=1")
+            await self._end()
+
+    # Links.
+
+    def _link_changed(self, change: LinkChange) -> None:
+        old, new = change.old, change.new
+        if new is not None and new.index not in self._ports:
+            self._consider(new)
+        elif new is not None:
+            self._update(self._ports[new.index], new)
+        elif old is not None and old.index in self._ports:
+            self._remove(self._ports[old.index])
+        self._attachments.link_changed(change)
+        if self._monitor.overflows != self._overflows:
+            # A move to another namespace may be among the news that were lost: it then looked like an end.
+            self._overflows = self._monitor.overflows
+            asyncio.get_running_loop().call_soon(self._attachments.scan, self._monitor.links)
+
+    def _consider(self, link: Link) -> None:
+        """Serve the link if it is an uplink."""
+        if not is_uplink(link, self._globs):
+            return
+        self._chassis_mac = self._chassis_mac or link.mac_address
+        settings = self._settings(link.name)
+        role = Role(settings.role)
+        stack = PortStack(role, port_settings(link, settings, self._chassis_mac))
+        try:
+            socket = PacketSocket(link.index, [scope.address for scope in Scope])
+        except OSError as error:
+            if isinstance(error, PermissionError):
+                raise
+            log.warning("%s: cannot be served: %s", link.name, error)
+            return
+        port = Port(self._route, link, role, stack, utc(boottime()))
+        self._ports[link.index] = port
+        port.driver = PortDriver(
+            asyncio.get_running_loop(),
+            link.name,
+            stack,
+            socket,
+            port.configure,
+            lambda event: self._indicate(port, event),
+        )
+        log.info("%s: serving as %s", link.name, role)
+        port.take_charge(self._left_behind)
+        port.driver.request(LinkState(link.enabled))
+        self._attachments.answer(link.index, forwarding_mode(stack), stack.forwarding.reason)
+        self._touch(port)
+
+    def _update(self, port: Port, link: Link) -> None:
+        old, port.link = port.link, link
+        if not is_uplink(link, self._globs):
+            self._remove(port)
+            return
+        assert port.driver is not None
+        port.driver.name = link.name
+        if (old.name, old.mac_address, old.controller) != (link.name, link.mac_address, link.controller):
+            self._apply_settings(port)
+        port.take_charge(self._left_behind)
+        if port.hairpin and old.hairpin != link.hairpin:
+            foreign = port.hairpin.link_changed()
+            if foreign:
+                port.driver.request(foreign)
+        if old.enabled != link.enabled:
+            log.info("%s: link %s", link.name, "up" if link.enabled else "down")
+            self._publish(port, {"event": "link", "oper-status": link.oper_status})
+            port.driver.request(LinkState(link.enabled))
+        self._touch(port)
+
+    def _remove(self, port: Port) -> None:
+        log.info("%s: no longer served", port.link.name)
+        self._publish(port, {"event": "link", "oper-status": "not-present"})
+        if port.driver:
+            port.driver.close()
+        self._attachments.uplink_gone(port.link.index)
+        del self._ports[port.link.index]
+        self._state.mark_dirty()
+
+    # Events.
+
+    def _indicate(self, port: Port, event: Event) -> None:
+        match event:
+            case ForwardingChanged(old, new):
+                port.since = utc(boottime())
+                log.info("%s: reflective relay %s: %s", port.link.name, new.relay, new.reason)
+                self._attachments.answer(port.link.index, forwarding_mode(port.stack), new.reason)
+                self._publish(port, forwarding_event(old, new))
+            case NeighborEvent(scope, change):
+                document = neighbor_event(scope, change)
+                log.info("%s: %s", port.link.name, document["event"])
+                self._publish(port, document)
+            case WarningsChanged(warnings):
+                for warning in warnings:
+                    if warning not in port.warnings:
+                        log.warning("%s: %s", port.link.name, warning)
+                        self._publish(port, {"event": "warning", "warning": warning})
+                port.warnings = warnings
+        self._touch(port)
+
+    def _attachment_news(self, event: AttachmentEvent) -> None:
+        port = self._ports.get(event.attachment.uplink)
+        log.log(
+            logging.WARNING if event.action in ("unmet", "failed") else logging.INFO,
+            "guest device %s: %s: %s",
+            event.attachment.name,
+            event.action,
+            event.reason,
+        )
+        if port:
+            self._publish(port, attachment_event(event))
+            self._touch(port)
+
+    def _publish(self, port: Port, event: dict[str, Any]) -> None:
+        if self._control:
+            self._control.publish({"time": utc(boottime()), "interface": port.link.name, **event})
+
+    def _touch(self, port: Port) -> None:
+        port.fragment = None
+        self._state.mark_dirty()
+
+    # The state file.
+
+    def _document(self) -> dict[str, Any]:
+        for port in self._ports.values():
+            if port.fragment is None:
+                port.fragment = Raw(encode(uplink_document(self._view(port), self._attachments)))
+        agent = {"version": VERSION, "pid": os.getpid(), "role": self._options.role or self._config.role}
+        return {"agent": agent, "uplinks": [port.fragment for port in self._ports.values()]}
+
+    def _view(self, port: Port) -> PortView:
+        return port.view(self._monitor.links, self._attachments)
+
+    def _remember(self, previous: dict[str, Any] | None) -> None:
+        """What a predecessor that ended without a word left behind: hairpin flags, and devices in other namespaces."""
+        try:
+            for uplink in (previous or {}).get("uplinks", ()):
+                bridge_port = uplink.get("bridge-port")
+                if bridge_port and bridge_port["hairpin-set-by-agent"]:
+                    self._left_behind[uplink["name"]] = bool(bridge_port["hairpin-before"])
+                for device in uplink.get("attachments", ()):
+                    if device["netns-id"] is not None:
+                        self._former_devices.append((device["netns-id"], device["ifindex"]))
+        except (AttributeError, KeyError, TypeError) as error:
+            log.warning("the state file left behind is not one of ours, nothing is restored from it: %r", error)
+
+    # Configuration.
+
+    @property
+    def _globs(self) -> tuple[str, ...] | None:
+        return self._options.interfaces or self._config.interfaces
+
+    def _settings(self, name: str) -> UplinkSettings:
+        return self._config.for_uplink(name)
+
+    def _load(self) -> Config:
+        config = load(self._options.config)
+        return config.with_role(self._options.role) if self._options.role else config
+
+    def _reload(self) -> None:
+        """SIGHUP. A bad file leaves the running configuration in force, and says so."""
+        notify(f"RELOADING=1\nMONOTONIC_USEC={monotonic_ns() // 1000}")
+        try:
+            self._config = self._load()
+        except ConfigError as error:
+            log.error("configuration not reloaded, the running one stays in force: %s", error)
+            self._publish_all({"event": "configuration", "ok": False, "error": str(error)})
+        else:
+            for port in list(self._ports.values()):
+                if not is_uplink(port.link, self._globs) or Role(self._settings(port.link.name).role) != port.role:
+                    port.say_goodbye()
+                    self._remove(port)
+                else:
+                    self._apply_settings(port)
+            for link in list(self._monitor.links.values()):
+                if link.index not in self._ports:
+                    self._consider(link)
+            self._report_absent()
+            log.info("configuration reloaded")
+            self._publish_all({"event": "configuration", "ok": True})
+        notify("READY=1")
+
+    def _apply_settings(self, port: Port) -> None:
+        assert port.driver is not None and self._chassis_mac is not None
+        settings = port_settings(port.link, self._settings(port.link.name), self._chassis_mac)
+        port.driver.request(NewSettings(settings))
+        self._touch(port)
+
+    def _report_absent(self) -> None:
+        names = {port.link.name for port in self._ports.values()}
+        for glob in self._globs or ():
+            if not any(fnmatchcase(name, glob) for name in names):
+                log.warning("no interface %s now: it is served as soon as it appears", glob)
+
+    def _publish_all(self, event: dict[str, Any]) -> None:
+        if self._control:
+            self._control.publish({"time": utc(boottime()), "interface": None, **event})
+
+    # Life.
+
+    def _follow_answers(self) -> None:
+        for port in self._ports.values():
+            forwarding = port.stack.forwarding
+            self._attachments.answer(port.link.index, forwarding_mode(port.stack), forwarding.reason)
+
+    async def _housekeeping(self) -> None:
+        """Wait for the end; now and then bring the statistics in the file up to date."""
+        while not self._stopping.is_set():
+            try:
+                await asyncio.wait_for(self._stopping.wait(), STATISTICS_INTERVAL_S)
+            except TimeoutError:
+                self._attachments.verify_moved()
+                for port in self._ports.values():
+                    self._touch(port)
+
+    async def _end(self) -> None:
+        """Withdraw in an order that cuts nobody off: relay, guests, neighbours, bridge ports, files."""
+        await self._withdraw_relay()
+        for port in list(self._ports.values()):
+            port.say_goodbye()
+            if port.driver:
+                port.driver.close()
+        if self._control:
+            self._control.close()
+        self._monitor.close()
+        self._state.close()
+        self._route.close()
+
+    async def _withdraw_relay(self) -> None:
+        """Bridge role: tell the stations, and reflect until they have answered."""
+        reflecting = [port for port in self._ports.values() if port.role is Role.BRIDGE and port.stack.evb.relay_active]
+        for port in reflecting:
+            if port.driver:
+                port.driver.request(RelayAble(False, "the agent is ending"))
+        deadline = asyncio.get_running_loop().time() + WITHDRAWAL_S
+        while asyncio.get_running_loop().time() < deadline:
+            if not any(port.hairpin and port.hairpin.hairpin for port in reflecting):
+                return
+            await asyncio.sleep(0.005)

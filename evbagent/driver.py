@@ -1,0 +1,145 @@
+"""One port: stamps what comes in, runs what goes out in order, keeps one timer."""
+
+import logging
+from asyncio import AbstractEventLoop, TimerHandle
+from collections import deque
+from collections.abc import Callable
+from time import CLOCK_BOOTTIME, clock_gettime_ns
+from typing import Protocol
+
+from protocols.evb.bridge import SetRelay
+from protocols.stack import (
+    Configure,
+    Effect,
+    Event,
+    Indicate,
+    LinkState,
+    PortStack,
+    RelaySet,
+    Request,
+    SendFrame,
+)
+from protocols.timers import SECOND, Instant
+
+log = logging.getLogger(__name__)
+
+FRAMES_PER_WAKE_UP = 64
+EARLY_FRAMES = 8
+QUIET = SECOND // 100
+
+
+def boottime() -> Instant:
+    """Microseconds of CLOCK_BOOTTIME: it goes on while the machine sleeps, and nobody steps it."""
+    return clock_gettime_ns(CLOCK_BOOTTIME) // 1000
+
+
+class FrameSocket(Protocol):
+    """What the driver needs of a packet socket."""
+
+    def fileno(self) -> int: ...
+    def receive(self) -> bytes | None: ...
+    def send(self, frame: bytes) -> None: ...
+    def close(self) -> None: ...
+
+
+class PortDriver:
+    """Runs a stack. `configure` switches the port and says how it came out; `indicate` gets every event at once."""
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        name: str,
+        stack: PortStack,
+        socket: FrameSocket,
+        configure: Callable[[SetRelay], RelaySet],
+        indicate: Callable[[Event], None],
+        clock: Callable[[], Instant] = boottime,
+    ) -> None:
+        self.name = name
+        self.stack = stack
+        self.send_errors = 0
+        self._loop = loop
+        self._socket = socket
+        self._configure = configure
+        self._indicate = indicate
+        self._clock = clock
+        self._last_frame: Instant = 0
+        self._timer: TimerHandle | None = None
+        self._timer_due: Instant | None = None
+        self._early: deque[tuple[Instant, bytes]] = deque(maxlen=EARLY_FRAMES)
+        loop.add_reader(socket.fileno(), self._readable)
+
+    def request(self, request: Request) -> None:
+        """Tell the stack something."""
+        self._run(self.stack.request(request, self._clock()))
+        if request == LinkState(True):
+            self._deliver_early()
+        self._rearm()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+        if self._timer:
+            self._timer.cancel()
+
+    def _readable(self) -> None:
+        for _ in range(FRAMES_PER_WAKE_UP):
+            frame = self._socket.receive()
+            if frame is None:
+                break
+            now = self._clock()
+            quiet, self._last_frame = now - self._last_frame > QUIET, now
+            if not self.stack.enabled:
+                self._early.append((now, frame))
+                continue
+            effects = self.stack.receive(frame, now)
+            if effects:
+                self._run(effects)
+            elif quiet:
+                return  # most likely the only one; asking whether there is another costs as much as reading this one
+        self._rearm()
+
+    def _deliver_early(self) -> None:
+        """A peer may speak before the kernel has told us that the link is up; what it said a moment ago counts."""
+        while self._early:
+            heard, frame = self._early.popleft()
+            if self._clock() - heard < SECOND:
+                self._run(self.stack.receive(frame, self._clock()))
+
+    def _run(self, effects: list[Effect]) -> None:
+        queue = deque(effects)
+        while queue:
+            match queue.popleft():
+                case SendFrame(data):
+                    self._send(data)
+                case Configure(setting):
+                    outcome = self._configure(setting)
+                    queue.extend(self.stack.request(outcome, self._clock()))
+                case Indicate(event):
+                    self._indicate(event)
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.send(data)
+        except OSError as error:
+            # The link went down, or the queue is full: the machines repeat themselves, so nothing is lost for good.
+            self.send_errors += 1
+            log.debug("%s: frame not sent: %s", self.name, error)
+
+    def _rearm(self) -> None:
+        """Keep one timer. A deadline that moved later is found when the old one fires: cheaper than moving it."""
+        due = self.stack.next_deadline()
+        if due is None or (self._timer_due is not None and self._timer_due <= due):
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = self._loop.call_later(max(0, due - self._clock()) / SECOND, self._advance)
+
+    def _advance(self) -> None:
+        self._timer = None
+        self._timer_due = None
+        effects = self.stack.advance(self._clock())
+        if effects:
+            self._run(effects)
+        self._rearm()

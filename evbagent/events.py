@@ -1,0 +1,52 @@
+"""The JSON forms of events, as `watch -j` prints them."""
+
+from typing import Any
+
+from evbagent.attachments import AttachmentEvent
+from evbagent.view import neighbor_document
+from protocols.evb.status import Forwarding, Relay
+from protocols.frame import Scope
+from protocols.lldp.mib import RemoteAdded, RemoteChange, RemoteRemoved, RemoteUpdated, TooManyNeighbors
+
+Json = dict[str, Any]
+
+
+def neighbor_event(scope: Scope, change: RemoteChange) -> Json:
+    """neighbor-added, neighbor-updated, neighbor-removed (with the reason) or too-many-neighbors."""
+    match change:
+        case RemoteAdded(remote):
+            return {"event": "neighbor-added", "scope": str(scope), "neighbor": neighbor_document(remote)}
+        case RemoteUpdated(remote):
+            return {"event": "neighbor-updated", "scope": str(scope), "neighbor": neighbor_document(remote)}
+        case RemoteRemoved(remote, reason):
+            neighbor = neighbor_document(remote)
+            return {"event": "neighbor-removed", "scope": str(scope), "reason": str(reason), "neighbor": neighbor}
+        case TooManyNeighbors(on):
+            return {"event": "too-many-neighbors", "scope": str(scope), "too-many-neighbors": on}
+
+
+def forwarding_event(old: Forwarding, new: Forwarding) -> Json:
+    """reflective-relay: the answer, or the reason for it, has changed."""
+    return {
+        "event": "reflective-relay",
+        "reflective-relay": str(new.relay),
+        "was": str(old.relay),
+        "mode": "vepa" if new.relay is Relay.ACTIVE else "veb",
+        "edition": new.edition,
+        "reason": new.reason,
+    }
+
+
+def attachment_event(event: AttachmentEvent) -> Json:
+    """attachment: what happened to a guest device."""
+    device = event.attachment
+    return {
+        "event": "attachment",
+        "action": event.action,
+        "name": device.name,
+        "ifindex": device.key[1],
+        "netns-id": device.key[0],
+        "policy": device.policy,
+        "mode": device.mode,
+        "reason": event.reason,
+    }

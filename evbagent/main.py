@@ -1,0 +1,64 @@
+"""`evbagent run`: sets up logging, runs the daemon, turns what stops it from starting into one line."""
+
+import asyncio
+import gc
+import logging
+import os
+import sys
+from pathlib import Path
+
+from evbagent.config import ConfigError
+from evbagent.daemon import Daemon, Options
+from evbagent.netlink import NetlinkError
+from evbagent.state import StateError
+
+STARTED, FAILED = 0, 1
+
+
+def run(
+    config: Path | None, state_dir: Path, interfaces: tuple[str, ...] | None, role: str | None, verbose: bool = False
+) -> int:
+    """Run the agent until it is told to stop; the exit status."""
+    _log_to_stderr(verbose)
+    try:
+        asyncio.run(_serve(Options(config, state_dir, interfaces, role)))
+    except (ConfigError, StateError, NetlinkError) as error:
+        return _complain(str(error))
+    except PermissionError as error:
+        return _complain(
+            f"no permission ({error.strerror}): the agent needs CAP_NET_RAW and CAP_NET_ADMIN; run it as root"
+        )
+    except OSError as error:
+        return _complain(f"cannot start: {error}")
+    return STARTED
+
+
+async def _serve(options: Options) -> None:
+    daemon = Daemon(options)
+    # What the imports made stays for the life of the process: no collection needs to look at it again.
+    gc.freeze()
+    await daemon.run()
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    """Plain lines; under systemd with the priority prefix that journald understands, which adds the time itself."""
+    handler = logging.StreamHandler(sys.stderr)
+    if os.environ.get("JOURNAL_STREAM"):
+        handler.setFormatter(_JournalFormatter("%(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+class _JournalFormatter(logging.Formatter):
+    """syslog priorities as sd-daemon(3) has them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = 3 if record.levelno >= logging.ERROR else 4 if record.levelno >= logging.WARNING else 6
+        return f"<{priority}>" + super().format(record).replace("\n", f"\n<{priority}>")
+
+
+def _complain(text: str) -> int:
+    print(f"evbagent: {text}", file=sys.stderr)
+    return FAILED

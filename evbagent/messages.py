@@ -1,0 +1,57 @@
+"""The datagrams between the agent and its clients: JSON, version 1. Light: nothing but the standard library."""
+
+from pathlib import Path
+from typing import Any
+
+VERSION = 1
+SOCKET_NAME = "control.sock"
+INLINE_OCTETS = 60_000
+MAX_REQUEST_OCTETS = 16_384
+MAX_SOCKET_PATH = 107
+
+OPERATIONS = ("ping", "show", "watch", "unwatch", "wait")
+SHOWN = ("neighbors", "interfaces", "evb", "vsis", "dcbx", "statistics", "config")
+
+
+class BadRequest(ValueError):
+    """A request that is not understood; the text names the field."""
+
+
+def socket_path(state_dir: Path) -> Path:
+    """Where the agent listens."""
+    return state_dir / SOCKET_NAME
+
+
+def check_socket_path(path: Path) -> None:
+    """ValueError when the path does not fit a UNIX address."""
+    if len(str(path).encode()) > MAX_SOCKET_PATH:
+        raise ValueError(f"{path}: longer than the {MAX_SOCKET_PATH} octets of a UNIX socket address")
+
+
+def check_request(request: Any) -> dict[str, Any]:
+    """The request if it is one of ours; BadRequest names what is wrong with it."""
+    if not isinstance(request, dict):
+        raise BadRequest("a request is a JSON object")
+    if request.get("v") != VERSION:
+        raise BadRequest(f"v: this agent speaks version {VERSION}, not {request.get('v')!r:.40}")
+    operation = request.get("op")
+    if operation not in OPERATIONS:
+        raise BadRequest(f"op: {operation!r:.40} is none of {', '.join(OPERATIONS)}")
+    _check_text(request, "interface", required=operation == "wait")
+    if operation == "show" and request.get("what") not in SHOWN:
+        raise BadRequest(f"what: {request.get('what')!r:.40} is none of {', '.join(SHOWN)}")
+    if operation == "wait":
+        _check_text(request, "for", required=True)
+        timeout = request.get("timeout")
+        number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+        if timeout is not None and not (number and 0 <= timeout <= 1e9):
+            raise BadRequest("timeout: is a number of seconds, or null")
+    return request
+
+
+def _check_text(request: dict[str, Any], key: str, required: bool) -> None:
+    value = request.get(key)
+    if value is None and not required:
+        return
+    if not isinstance(value, str) or not 0 < len(value) <= 255:
+        raise BadRequest(f"{key}: is a text of 1 to 255 characters")

@@ -1,0 +1,86 @@
+"""An uplink that is served: its link, its machines and, in the bridge role, the hairpin flag under it."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from msgspec import Raw
+
+from evbagent.attachments import Attachments
+from evbagent.driver import PortDriver
+from evbagent.hairpin import HairpinPort
+from evbagent.netlink import Link, NetlinkError, RouteSocket
+from evbagent.view import BridgePortView, PortView
+from protocols.evb.bridge import SetRelay
+from protocols.evb.status import Role
+from protocols.stack import PortStack, RelayAble, RelaySet, Shutdown
+
+log = logging.getLogger(__name__)
+
+NOT_A_BRIDGE_PORT = "it is not a port of a bridge"
+
+
+@dataclass(slots=True)
+class Port:
+    """`since` is when the answer last changed, `fragment` its JSON for the state file (None: to be made anew)."""
+
+    route: RouteSocket
+    link: Link
+    role: Role
+    stack: PortStack
+    since: str
+    driver: PortDriver | None = None
+    hairpin: HairpinPort | None = None
+    warnings: tuple[str, ...] = ()
+    fragment: Raw | None = None
+
+    def take_charge(self, left_behind: dict[str, bool]) -> None:
+        """Bridge role: the hairpin flag is ours while the link is a port of a bridge.
+
+        `left_behind`: by name, the flags that a crashed predecessor found before it set them; taken out when used.
+        """
+        if self.role is not Role.BRIDGE or self.driver is None:
+            return
+        bound = self.hairpin
+        if bound and bound.bridge != self.link.controller:
+            self.hairpin = None
+        if self.hairpin is None and self.link.is_bridge_port:
+            self.hairpin = HairpinPort(self.route, self.link, left_behind.pop(self.link.name, None))
+            try:
+                self.hairpin.start()
+            except NetlinkError as error:
+                log.warning("%s: %s", self.link.name, error)
+        if self.hairpin is not bound:
+            self.driver.request(RelayAble(self.hairpin is not None, NOT_A_BRIDGE_PORT))
+
+    def configure(self, setting: SetRelay) -> RelaySet:
+        """Do what the bridge machine asks of the port; how it came out."""
+        if self.hairpin is None:
+            return RelaySet(False, NOT_A_BRIDGE_PORT if setting.on else None)
+        outcome = self.hairpin.set(setting)
+        if outcome.error:
+            log.warning("%s: %s", self.link.name, outcome.error)
+        else:
+            log.info("%s: hairpin %s", self.link.name, "on" if outcome.on else "off")
+        return outcome
+
+    def view(self, links: Mapping[int, Link], attachments: Attachments) -> PortView:
+        bridge_port = None
+        if self.hairpin and self.link.controller is not None:
+            bridge = links.get(self.link.controller)
+            bridge_port = BridgePortView(
+                bridge.name if bridge else "", self.hairpin.hairpin, self.hairpin.before, self.hairpin.touched
+            )
+        unmet = [
+            f"{device.name}: {device.policy} is not met"
+            for device in attachments.of(self.link.index)
+            if not attachments.conforms(device)
+        ]
+        return PortView(self.link, self.role, self.stack, self.since, bridge_port, (*self.warnings, *unmet))
+
+    def say_goodbye(self) -> None:
+        """Guests, neighbours and the bridge port, in this order."""
+        if self.driver:
+            self.driver.request(Shutdown())
+        if self.hairpin:
+            self.hairpin.restore()
