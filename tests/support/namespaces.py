@@ -58,11 +58,12 @@ def leave_host() -> None:
         Path("/proc/self/gid_map").write_text(f"0 {group} 1")
     # A mount made in here must not travel to the host, whatever the propagation of its root was.
     _check(_LIBC.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount --make-rprivate /")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True, env=_environment(None))
 
 
 def find_program(name: str) -> str | None:
-    """The path of a program; an ordinary user's PATH often lacks the sbin directories."""
-    return shutil.which(name, path=search_path())
+    """The path of a program, which this user need not be allowed to run; looks into the sbin directories too."""
+    return shutil.which(name, mode=os.F_OK, path=search_path())
 
 
 def search_path() -> str:

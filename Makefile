@@ -1,0 +1,45 @@
+# Everything a checkout needs is made by its targets; see `make help`.
+
+PYTHON := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help venv peers test lint fmt lab bench clean
+
+help:
+	@echo 'make test           lint, types, all tests; prints what was skipped and why'
+	@echo 'make lab ARGS=-j    run the agent against a switch in private network namespaces'
+	@echo 'make bench ONLY=N   measure against other agents, all or one of them; writes build/bench.json'
+	@echo 'make lint fmt       check, and repair, what ruff and mypy see'
+	@echo 'make venv peers     what the others need: .venv, and (as root) the Debian packages of real peers'
+	@echo 'make clean          remove what these made in this directory'
+
+venv:
+	@tests/setup-venv.sh
+
+peers:
+	@tests/setup-peers.sh
+
+# The second run of pytest is of real interfaces and real peers, in private network namespaces.
+test: venv peers lint
+	$(PYTHON) -m pytest -rs
+	$(PYTHON) -m pytest -rs -m system
+
+lint: venv
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+
+fmt: venv
+	$(PYTHON) -m ruff check --fix
+	$(PYTHON) -m ruff format
+
+lab: venv
+	.venv/bin/evbagent lab $(ARGS)
+
+bench: venv peers
+	$(PYTHON) -m tests.bench.run $(ONLY)
+
+clean:
+	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find evbagent protocols tests -name __pycache__ -type d -prune -exec rm -rf {} +

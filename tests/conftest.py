@@ -1,0 +1,52 @@
+"""Options and fixtures of all tests. System tests run outside the host's network, as root or in a user namespace."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.namespaces import Namespace, NamespacesUnavailable, leave_host
+from tests.support.require import unmet
+from tests.support.rig import Cable, make_cable
+
+_NO_NAMESPACES = pytest.StashKey[str]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave the host while this process has one thread, and only if a system test was selected."""
+    if session.config.option.collectonly or not any(item.get_closest_marker("system") for item in session.items):
+        return
+    try:
+        leave_host()
+    except (NamespacesUnavailable, OSError) as error:
+        session.config.stash[_NO_NAMESPACES] = str(error)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    reason = item.config.stash.get(_NO_NAMESPACES, None)
+    if reason is not None and item.get_closest_marker("system"):
+        unmet(reason)
+
+
+@pytest.fixture
+def make_namespace() -> Iterator[Callable[..., Namespace]]:
+    """`make_namespace("host", ipv6=False)`: as many as asked for, all gone after the test."""
+    made: list[Namespace] = []
+
+    def make(name: str = "test", *, ipv6: bool = False) -> Namespace:
+        made.append(Namespace(name, ipv6=ipv6))
+        return made[-1]
+
+    yield make
+    for namespace in reversed(made):
+        namespace.close()
+
+
+@pytest.fixture
+def namespace(make_namespace: Callable[..., Namespace]) -> Namespace:
+    return make_namespace()
+
+
+@pytest.fixture
+def cable(make_namespace: Callable[..., Namespace]) -> Cable:
+    """A station and a bridge, each in its namespace, joined by a veth pair that is up."""
+    return make_cable(make_namespace("station"), make_namespace("bridge"))
