@@ -1,8 +1,10 @@
-"""The modes and policies of contract section 3, and the mark on devices that carry one. Light: no imports."""
+"""The modes and policies of contract section 3, and the mark on devices that carry one."""
+
+from collections.abc import Mapping
 
 MARK = "evbagent:"
 POLICIES = ("prefer-vepa", "require-vepa", "veb", "private")
-MACVLAN_MODES = {"vepa": "vepa", "veb": "bridge", "private": "private"}
+MACVLAN_MODES: Mapping[str, str] = {"vepa": "vepa", "veb": "bridge", "private": "private"}
 
 
 def marked_policy(alias: str) -> str | None:

@@ -1,7 +1,7 @@
 """Which links are uplinks, and what a port's machines are told about them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from pathlib import Path
@@ -9,7 +9,7 @@ from socket import gethostname
 
 from evbagent.config import UplinkSettings
 from evbagent.netlink import Link
-from protocols.evb.status import EvbParameters, EvbSettings
+from protocols.evb.status import Edition, EvbParameters, EvbSettings
 from protocols.frame import Scope
 from protocols.lldp.agent import AdminStatus
 from protocols.lldp.tlvs import (
@@ -34,12 +34,12 @@ ARPHRD_ETHER = 1
 VIRTUAL_BUSES = frozenset({"virtio", "vmbus", "xen", "netdevsim"})
 # EVB lives in the nearest customer bridge scope. In the others this agent listens: it then knows a switch that speaks
 # ordinary LLDP, and stands in nobody's way who announces the host there.
-DEFAULT_ADMIN_STATUS = {
+DEFAULT_ADMIN_STATUS: Mapping[Scope, AdminStatus] = {
     Scope.NEAREST_BRIDGE: AdminStatus.RX_ONLY,
     Scope.NEAREST_NON_TPMR_BRIDGE: AdminStatus.RX_ONLY,
     Scope.NEAREST_CUSTOMER_BRIDGE: AdminStatus.TX_AND_RX,
 }
-EDITION_CHOICES = {
+EDITION_CHOICES: Mapping[str, tuple[Edition, ...]] = {
     "ratified": (EDITIONS["ratified"],),
     "draft": (EDITIONS["draft"],),
     "auto": (EDITIONS["ratified"], EDITIONS["draft"]),

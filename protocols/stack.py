@@ -7,7 +7,7 @@ from protocols.evb.bridge import EvbBridge, SetRelay
 from protocols.evb.draft import DRAFT
 from protocols.evb.ratified import RATIFIED
 from protocols.evb.station import EvbStation
-from protocols.evb.status import EvbSettings, Forwarding, Relay, Role
+from protocols.evb.status import Edition, EvbSettings, Forwarding, Relay, Role
 from protocols.frame import ETHERTYPE_LLDP, EthernetFrame, Scope
 from protocols.lldp.agent import AdminStatus, LldpAgent, LocalSystem
 from protocols.lldp.mib import RemoteAdded, RemoteChange, RemoteRemoved, RemoteUpdated, TooManyNeighbors
@@ -16,7 +16,7 @@ from protocols.lldp.tx import TxSettings
 from protocols.timers import Instant
 
 EVB_SCOPE = Scope.NEAREST_CUSTOMER_BRIDGE
-EDITIONS = {edition.name: edition for edition in (RATIFIED, DRAFT)}
+EDITIONS: Mapping[str, Edition] = {edition.name: edition for edition in (RATIFIED, DRAFT)}
 _EVB_TLVS = frozenset((edition.oui, edition.subtype) for edition in EDITIONS.values())
 _LLDP = ETHERTYPE_LLDP.to_bytes(2, "big")
 

@@ -5,7 +5,7 @@ When the bridge itself withdraws, it says so first and stops reflecting once the
 `WITHDRAWAL_GRACE` later): the station's guests then never talk to a port that reflects no more.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -62,7 +62,7 @@ class Action(Enum):
 
 
 # (state, event) -> (action, next state). An absent pair changes nothing: the event says what is so already.
-TRANSITIONS = {
+TRANSITIONS: Mapping[tuple[RelayState, Event], tuple[Action, RelayState]] = {
     (RelayState.OFF, Event.WANTED): (Action.SWITCH_ON, RelayState.TURNING_ON),
     (RelayState.TURNING_ON, Event.SET_ON): (Action.NOTHING, RelayState.ON),
     (RelayState.TURNING_ON, Event.SET_FAILED): (Action.NOTHING, RelayState.FAILED),

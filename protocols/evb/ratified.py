@@ -1,5 +1,7 @@
 """The EVB TLV of IEEE 802.1Qbg-2012 / 802.1Q clause D.2.12: OUI 00-80-C2, subtype 13 (sheet `evb-tlv.md` 2)."""
 
+from collections.abc import Mapping
+
 from construct import BitsInteger, BitStruct, ConstructError, Flag, Padding
 
 from protocols.errors import DecodeError
@@ -8,7 +10,7 @@ from protocols.evb.status import Edition, EvbTlv, Exponent, RelayStatus, Role, S
 LENGTH = 5  # after OUI and subtype. Exactly this is sent: a longer TLV overwrites lldpad's memory (interop-notes E3)
 NOT_SUPPORTED, BRIDGE, STATION = 0, 1, 2
 
-_MODES = {BRIDGE: Role.BRIDGE, STATION: Role.STATION}
+_MODES: Mapping[int, Role] = {BRIDGE: Role.BRIDGE, STATION: Role.STATION}
 _BODY = BitStruct(
     Padding(5),
     "bgid" / Flag,

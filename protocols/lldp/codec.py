@@ -1,6 +1,6 @@
 """LLDPDUs to and from octets, judged by IEEE 802.1AB (sheet `lldp.md` 1.4, column "standard")."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from construct import Bytes, Construct, ConstructError, Container, Int8ub, Int16ub, Int32ub, Struct, this
@@ -118,7 +118,7 @@ def _mandatory(tlvs: tuple[RawTlv, ...]) -> tuple[ChassisId, PortId, int]:
 
 _MANDATORY_NAMES = ("chassis ID", "port ID", "time to live")
 _SINGLE = frozenset({PORT_DESCRIPTION, SYSTEM_NAME, SYSTEM_DESCRIPTION, SYSTEM_CAPABILITIES})
-_TEXTS: dict[int, Callable[[bytes], OptionalTlv]] = {
+_TEXTS: Mapping[int, Callable[[bytes], OptionalTlv]] = {
     PORT_DESCRIPTION: PortDescription,
     SYSTEM_NAME: SystemName,
     SYSTEM_DESCRIPTION: SystemDescription,
