@@ -1,0 +1,291 @@
+"""Writes the state file: whole documents by rename, under a lock that tells readers whether they count.
+
+Three locks in one file, all gone with the process however it ends. Byte 0: at most one agent to a directory. Byte 1,
+and flock on the whole file for scripts: what state.json says is this agent's word. They are taken only when the
+predecessor's file is out of the way, so that a reader who finds them held has no dead agent's answer in its hands.
+"""
+
+import fcntl
+import logging
+import os
+from asyncio import AbstractEventLoop, TimerHandle, get_running_loop
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from msgspec.json import decode, encode
+
+from evbagent.statefile import (
+    LOCK_BYTE_RUNNING,
+    LOCK_BYTE_SPEAKS,
+    LOCK_FILE,
+    SCHEMA,
+    STATE_FILE,
+    boot_id,
+    lock_record,
+)
+
+TEMPORARY_FILE = ".state.json.new"
+PREVIOUS_FILE = ".state.json.previous"
+LOCK_RETRY_SECONDS = 0.01
+LOCK_RETRY_MOST_SECONDS = 1.0
+FAILURE_RETRY_US = 1_000_000
+
+log = logging.getLogger(__name__)
+
+
+class StateError(Exception):
+    """The state directory cannot be had; the text says why and what to do."""
+
+
+class StateWriter:
+    """The one writer of a state directory, between `open()` and `close()`, both in a running event loop.
+
+    `document()` gives the content, without the fields of form (schema, generation, boot-id, written...), which are
+    added here. `clock` is CLOCK_BOOTTIME in microseconds. Nothing but `open()` raises: when the file cannot be written
+    the old one is withdrawn, lest it be taken for the present answer, and writing is tried again.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        document: Callable[[], Mapping[str, Any]],
+        clock: Callable[[], int],
+        validity_us: int = 30_000_000,
+        min_interval_us: int = 20_000,
+    ) -> None:
+        self.generation = 0
+        self.failures = 0
+        self._directory = directory
+        self._path = directory / STATE_FILE
+        self._document = document
+        self._clock = clock
+        self._validity_us = validity_us
+        self._min_interval_us = min_interval_us
+        self._boot_id = boot_id()
+        self._previous: dict[str, Any] | None = None
+        self._loop: AbstractEventLoop | None = None
+        self._lock: int | None = None
+        self._speaks = False
+        self._last_attempt: int | None = None
+        self._failing: set[str] = set()
+        self._dirty = False
+        self._kept_aside = False
+        self._timer: TimerHandle | None = None
+        self._lock_timer: TimerHandle | None = None
+
+    def open(self) -> None:
+        """Takes the directory over. Raises `StateError`, and then has changed nothing."""
+        loop = get_running_loop()
+        self._acquire()
+        try:
+            self._previous = self._read_previous()
+            self._withdraw()
+        except OSError as error:
+            self._release()
+            raise StateError(_cannot_write(self._directory, error)) from error
+        self._loop = loop
+        self._speak()
+
+    def previous(self) -> dict[str, Any] | None:
+        """What the last agent that wrote anything in this boot wrote last, if it did not end by `close()`."""
+        return self._previous
+
+    def mark_dirty(self) -> None:
+        """Something changed: written in this turn of the loop or, with other changes, 20 ms after the last write."""
+        if self._loop is None or self._dirty:
+            return
+        self._dirty = True
+        wait = 0
+        if self._last_attempt is not None:
+            wait = self._last_attempt + self._min_interval_us - self._clock()
+        # A timer of no length comes after what is ready now: the turn's other changes get into the same file.
+        self._write_after(max(0, wait))
+
+    def write(self) -> None:
+        """Writes now."""
+        if self._loop is None:
+            return
+        self._dirty = False
+        self._last_attempt = self._clock()
+        try:
+            self._replace(self._last_attempt)
+        # A bug in what makes the document must not leave the last one standing as if it were true.
+        except Exception as error:
+            self._failed(error)
+            self._write_after(min(FAILURE_RETRY_US, self._validity_us))
+        else:
+            self._succeeded()
+            self._write_after(self._validity_us * 2 // 3)
+
+    def close(self) -> None:
+        """Withdraws the file, then lets the lock go."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop = None
+        if self._is_ours():
+            # An agent that never wrote has not dealt with what its predecessor left behind either.
+            superseded = (PREVIOUS_FILE,) if self.generation else ()
+            for name in (STATE_FILE, TEMPORARY_FILE, *superseded):
+                with suppress(OSError):
+                    (self._directory / name).unlink()
+        self._release()
+
+    def _replace(self, now: int) -> None:
+        if not self._is_ours():
+            self._release()
+            self._acquire()
+        form = {
+            "schema": SCHEMA,
+            "generation": self.generation + 1,
+            "boot-id": self._boot_id,
+            "written": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "written-boottime-us": now,
+            "valid-until-boottime-us": now + self._validity_us,
+        }
+        text = encode({**form, **self._document()})
+        temporary = self._directory / TEMPORARY_FILE
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            os.fchmod(descriptor, 0o644)
+            written = 0
+            while written < len(text):  # a disk that is nearly full takes a part
+                written += os.write(descriptor, text[written:])
+        finally:
+            os.close(descriptor)
+        temporary.rename(self._path)
+        self.generation += 1
+
+    def _succeeded(self) -> None:
+        if self._failing:
+            log.info("%s is written again", self._path)
+            self._failing.clear()
+        if self._kept_aside:
+            self._kept_aside = False
+            with suppress(OSError):
+                (self._directory / PREVIOUS_FILE).unlink()
+        if self._lock_timer is None:
+            self._speak()
+
+    def _failed(self, error: Exception) -> None:
+        """Withdraws the last document. If even that is refused the locks go: readers then take the file for nothing."""
+        self.failures += 1
+        kind = f"{type(error).__name__} {getattr(error, 'errno', None)}"
+        if kind not in self._failing:
+            self._failing.add(kind)
+            is_expected = isinstance(error, OSError | StateError)
+            log.error("cannot write %s, which says nothing now: %s", self._path, error, exc_info=not is_expected)
+        if self._lock is None:
+            return  # the directory is another agent's now
+        with suppress(OSError):
+            (self._directory / TEMPORARY_FILE).unlink()
+        try:
+            self._withdraw()
+        except OSError:
+            self._fall_silent()
+
+    def _withdraw(self) -> None:
+        """No state.json any more. Kept aside until the next write: should we die first, our successor needs it."""
+        self._kept_aside = True
+        try:
+            self._path.replace(self._directory / PREVIOUS_FILE)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            self._path.unlink(missing_ok=True)
+
+    def _read_previous(self) -> dict[str, Any] | None:
+        for name in (STATE_FILE, PREVIOUS_FILE):
+            try:
+                document = decode((self._directory / name).read_bytes())
+            except (OSError, ValueError, RecursionError):
+                continue
+            if isinstance(document, dict) and document.get("schema") == SCHEMA:
+                return document if document.get("boot-id") == self._boot_id else None
+        return None
+
+    def _acquire(self) -> None:
+        """Opens the lock file and takes byte 0."""
+        try:
+            try:
+                self._directory.mkdir(parents=True)
+                self._directory.chmod(0o755)
+            except FileExistsError:
+                pass
+            self._lock = self._open_lock()
+            fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, lock_record(fcntl.F_WRLCK, LOCK_BYTE_RUNNING))
+            os.fchmod(self._lock, 0o644)
+        except BlockingIOError:
+            pid = self._lock_owner()
+            self._release()
+            raise StateError(f"another agent{pid} is running on {self._directory}: stop it, or use another") from None
+        except OSError as error:
+            self._release()
+            raise StateError(_cannot_write(self._directory, error)) from error
+        with suppress(OSError):  # for people only, and a full disk is no reason not to run
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)
+
+    def _open_lock(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(self._directory / LOCK_FILE, flags, 0o644)
+
+    def _lock_owner(self) -> str:
+        text = os.pread(self._lock, 32, 0).strip() if self._lock is not None else b""
+        return f" (pid {text.decode()})" if text.isdigit() else ""
+
+    def _is_ours(self) -> bool:
+        """Whether the lock file is still the one we hold; readers ask the one that has the name."""
+        if self._lock is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._lock), os.stat(self._directory / LOCK_FILE))
+        except OSError:
+            return False
+
+    def _speak(self, wait: float = LOCK_RETRY_SECONDS) -> None:
+        """Takes byte 1 and the flock. A script that holds the flock for the moment of its question is waited for."""
+        self._lock_timer = None
+        if self._speaks or self._lock is None or self._loop is None:
+            return
+        try:
+            fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, lock_record(fcntl.F_WRLCK, LOCK_BYTE_SPEAKS))
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            longer = min(wait * 2, LOCK_RETRY_MOST_SECONDS)
+            if wait < longer == LOCK_RETRY_MOST_SECONDS:
+                log.warning("%s: a lock of somebody else's keeps readers from the state: %s", self._directory, error)
+            self._lock_timer = self._loop.call_later(wait, self._speak, longer)
+        else:
+            self._speaks = True
+
+    def _fall_silent(self) -> None:
+        self._stop_speaking()
+        if self._lock is not None:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, lock_record(fcntl.F_UNLCK, LOCK_BYTE_SPEAKS))
+
+    def _release(self) -> None:
+        self._stop_speaking()
+        if self._lock is not None:
+            os.close(self._lock)
+        self._lock = None
+
+    def _stop_speaking(self) -> None:
+        self._speaks = False
+        if self._lock_timer is not None:
+            self._lock_timer.cancel()
+            self._lock_timer = None
+
+    def _write_after(self, microseconds: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._loop is not None:
+            self._timer = self._loop.call_later(microseconds / 1e6, self.write)
+
+
+def _cannot_write(directory: Path, error: OSError) -> str:
+    return f"cannot write in {directory}: {error.strerror}; run as root, or name another directory by --state-dir"
