@@ -4,7 +4,7 @@ A device is known by its mark, the interface alias `evbagent:POLICY`. Nothing wi
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from evbagent.netlink import Link, LinkChange, NetlinkError, RouteSocket
@@ -72,11 +72,10 @@ class Attachments:
             case other:
                 return MACVLAN_MODES[other]
 
-    def scan(self, links: Mapping[int, Link], former: Iterable[DeviceKey] = ()) -> None:
-        """Find the marked devices here and in the namespaces that have an id here. `former`: where some were."""
+    def scan(self, links: Mapping[int, Link]) -> None:
+        """Find the marked devices here, and those of our uplinks in the namespaces that have an id here."""
         for link in links.values():
             self.link_changed(LinkChange(None, link, None))
-        known = set(former)
         for nsid in self._route.namespace_ids():
             for kind in ("macvlan", "macvtap"):
                 try:
@@ -85,7 +84,7 @@ class Attachments:
                     log.debug("namespace %d: %s", nsid, error)
                     continue
                 for link in found:
-                    if self._is_child_of_ours(link) or (nsid, link.index) in known:
+                    if link.parent is not None:
                         self._see((nsid, link.index), link)
 
     def link_changed(self, change: LinkChange) -> None:
@@ -185,6 +184,3 @@ class Attachments:
             return
         with self._finder.route_socket(nsid) as route:
             route.set_macvlan_mode(index, device.kind, mode)
-
-    def _is_child_of_ours(self, link: Link) -> bool:
-        return link.parent is not None and marked_policy(link.alias) is not None

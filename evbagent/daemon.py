@@ -72,7 +72,6 @@ class Daemon:
         self._state = StateWriter(options.state_dir, self._document, boottime, validity_us=VALIDITY_US)
         self._control: ControlServer | None = None
         self._left_behind: dict[str, bool] = {}
-        self._former_devices: list[tuple[int, int]] = []
         self._overflows = 0
         self._stopping = asyncio.Event()
 
@@ -86,7 +85,7 @@ class Daemon:
             for link in list(self._monitor.links.values()):
                 self._consider(link)
             self._report_absent()
-            self._attachments.scan(self._monitor.links, self._former_devices)
+            self._attachments.scan(self._monitor.links)
             self._follow_answers()
             self._state.write()
             answers = Answers(self._ports, self._view, self._attachments, lambda: self._config)
@@ -232,15 +231,12 @@ class Daemon:
         return port.view(self._monitor.links, self._attachments)
 
     def _remember(self, previous: dict[str, Any] | None) -> None:
-        """What a predecessor that ended without a word left behind: hairpin flags, and devices in other namespaces."""
+        """The hairpin flags that a predecessor set, if it ended without putting them back."""
         try:
             for uplink in (previous or {}).get("uplinks", ()):
                 bridge_port = uplink.get("bridge-port")
                 if bridge_port and bridge_port["hairpin-set-by-agent"]:
                     self._left_behind[uplink["name"]] = bool(bridge_port["hairpin-before"])
-                for device in uplink.get("attachments", ()):
-                    if device["netns-id"] is not None:
-                        self._former_devices.append((device["netns-id"], device["ifindex"]))
         except (AttributeError, KeyError, TypeError) as error:
             log.warning("the state file left behind is not one of ours, nothing is restored from it: %r", error)
 

@@ -85,11 +85,13 @@ class Transmit:
     def configure(self, settings: TxSettings, now: Instant) -> None:
         """New management values; a shorter interval takes effect on the frame that is waited for."""
         self.settings = settings
+        if not self._timer_running:
+            self._timer_initialize()
+            return
         self.tx_credit = min(self.tx_credit, settings.tx_credit_max)
+        self._await_credit(now)
         self.tx_fast = min(self.tx_fast, settings.tx_fast_init)
-        due = self._timers.deadline(TxTimer.TTR)
-        if due is not None:
-            self._timers.start(TxTimer.TTR, min(due, now + self._interval))
+        self._bring_forward(now + self._interval)
 
     def local_change(self, now: Instant) -> None:
         """Something that we send has changed (somethingChangedLocal)."""
@@ -98,9 +100,7 @@ class Transmit:
 
     def hasten(self, now: Instant) -> None:
         """Let the next regular LLDPDU come no later than msgFastTx from now, without spending one on it at once."""
-        due = self._timers.deadline(TxTimer.TTR)
-        if due is not None:
-            self._timers.start(TxTimer.TTR, min(due, now + self.settings.msg_fast_tx * SECOND))
+        self._bring_forward(now + self.settings.msg_fast_tx * SECOND)
 
     def new_neighbor(self, now: Instant) -> None:
         """The receive machine has stored a system that was not known (newNeighbor): TX_FAST_START."""
@@ -130,8 +130,7 @@ class Transmit:
         if self.state is TxState.TX_IDLE and self.tx_now and self.tx_credit > 0:
             self.tx_now = False
             self.tx_credit -= 1
-            if not self._timers.is_running(TxTimer.TICK):
-                self._timers.start(TxTimer.TICK, now + SECOND)
+            self._await_credit(now)
             return Send.INFO
         return None
 
@@ -164,8 +163,16 @@ class Transmit:
         self.tx_now = True
         self._timers.start(TxTimer.TTR, now + self._interval)
 
+    def _bring_forward(self, latest: Instant) -> None:
+        due = self._timers.deadline(TxTimer.TTR)
+        if due is not None:
+            self._timers.start(TxTimer.TTR, min(due, latest))
+
     def _tick(self, now: Instant) -> None:
         if self.tx_credit < self.settings.tx_credit_max:
             self.tx_credit += 1
-        if self.tx_credit < self.settings.tx_credit_max:
+        self._await_credit(now)
+
+    def _await_credit(self, now: Instant) -> None:
+        if self.tx_credit < self.settings.tx_credit_max and not self._timers.is_running(TxTimer.TICK):
             self._timers.start(TxTimer.TICK, now + SECOND)
