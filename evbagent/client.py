@@ -3,7 +3,7 @@
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -38,7 +38,8 @@ class Client:
             check_socket_path(self._path)
         except ValueError as error:
             raise ClientError(str(error)) from error
-        self._ids = count(1)
+        # Another client may have had our address, and an answer of its may still be on its way.
+        self._ids = count(int.from_bytes(os.urandom(4), "big"))
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._socket.bind("")  # the kernel makes a name, so that the agent can answer
@@ -60,66 +61,83 @@ class Client:
     def close(self) -> None:
         self._socket.close()
 
-    def request(self, operation: str, patience: float | None = REPLY_SECONDS, **arguments: Any) -> Any:
-        """Ask, and return the answer's data. `patience` in seconds, None: for ever. Raises ClientError."""
-        request_id = next(self._ids)
-        message = {"v": VERSION, "id": request_id, "op": operation, **arguments}
+    def request(self, operation: str, **arguments: Any) -> Any:
+        """Ask, and return the answer's data. Raises ClientError."""
+        reply, descriptor = self._ask(operation, arguments)
+        if descriptor is None:
+            return reply.get("data")
         try:
-            self._socket.send(json.dumps(message).encode())
-        except OSError as error:
-            raise self._not_running() from error
-        deadline = None if patience is None else monotonic() + patience
-        while True:
-            reply, data = self._receive(deadline)
-            if reply.get("id") == request_id and "ok" in reply:
-                break
-        if not reply["ok"]:
-            raise ClientError(str(reply.get("error")))
-        return data if reply.get("fd") else reply.get("data")
+            # The offset is shared with whoever else has the descriptor: read from the start, whatever it is.
+            return json.loads(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+        finally:
+            os.close(descriptor)
 
     def events(self, interface: str | None = None) -> Iterator[dict[str, Any]]:
         """Follow events, of one interface (a glob) or all, until the agent ends (then AgentNotRunning)."""
-        self.request("watch", interface=interface)
-        while True:
-            event, _ = self._receive(None)
-            if "event" in event and event["event"] != "alive":
+        with self._stream("watch", {"interface": interface}) as stream:
+            while (event := self._next(stream))["event"] != "ending":
                 del event["v"]
                 yield event
+        raise AgentNotRunning("the agent has ended")
 
     def wait(self, interface: str, condition: str, timeout: float | None) -> None:
         """Return when it holds. WaitTimeout after `timeout` seconds."""
-        patience = None if timeout is None else timeout + REPLY_SECONDS
-        held = self.request("wait", patience, **{"interface": interface, "for": condition, "timeout": timeout})
-        if not held:
+        with self._stream("wait", {"interface": interface, "for": condition, "timeout": timeout}) as stream:
+            answer = self._next(stream)
+        if "held" not in answer:
+            raise AgentNotRunning("the agent has ended")
+        if not answer["held"]:
             raise WaitTimeout(f"{interface}: no {condition} within {timeout:g} s")
 
-    def _receive(self, deadline: float | None) -> tuple[dict[str, Any], Any]:
-        """The next datagram, and the data of the descriptor that came with it."""
+    def _ask(self, operation: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
+        """The reply, and the descriptor that came with it."""
+        request_id = next(self._ids)
+        message = {"v": VERSION, "id": request_id, "op": operation, **arguments}
+        deadline = monotonic() + REPLY_SECONDS
         try:
-            # Even without a deadline: look now and then whether the agent is still there.
-            self._socket.settimeout(1.0 if deadline is None else max(0.001, deadline - monotonic()))
+            self._socket.send(json.dumps(message).encode())
             while True:
-                try:
-                    datagram, descriptors, _, _ = socket.recv_fds(self._socket, MAX_DATAGRAM, 1)
+                self._socket.settimeout(max(0.001, deadline - monotonic()))
+                datagram, descriptors, _, _ = socket.recv_fds(self._socket, MAX_DATAGRAM, 1)
+                reply = _parse(datagram)
+                if reply.get("id") == request_id:
                     break
-                except TimeoutError:
-                    if deadline is not None:
-                        raise ClientError(f"the agent at {self._path} does not answer") from None
-                    self._socket.send(json.dumps({"v": VERSION, "id": None, "op": "ping"}).encode())
+                for descriptor in descriptors:
+                    os.close(descriptor)
+        except TimeoutError:
+            raise ClientError(f"the agent at {self._path} does not answer") from None
         except OSError as error:
             raise self._not_running() from error
+        if not reply.get("ok"):
+            raise ClientError(str(reply.get("error")))
+        return reply, descriptors[0] if descriptors else None
+
+    def _stream(self, operation: str, arguments: Mapping[str, Any]) -> socket.socket:
+        _, descriptor = self._ask(operation, arguments)
+        if descriptor is None:
+            raise ClientError(f"the agent at {self._path} gave no stream to read from")
+        stream = socket.socket(fileno=descriptor)
+        stream.setblocking(True)
+        return stream
+
+    def _next(self, stream: socket.socket) -> dict[str, Any]:
         try:
-            data = None
-            if descriptors:
-                # The agent and its reader share the descriptor's offset: read from the start, whatever it is.
-                size = os.fstat(descriptors[0]).st_size
-                data = json.loads(os.pread(descriptors[0], size, 0))
-            return json.loads(datagram), data
-        except ValueError as error:
-            raise ClientError(f"the agent at {self._path} answers what is not JSON: {error}") from error
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
+            data = stream.recv(MAX_DATAGRAM)
+        except OSError:
+            data = b""
+        if not data:
+            raise AgentNotRunning("the agent is gone")
+        return _parse(data)
 
     def _not_running(self) -> AgentNotRunning:
         return AgentNotRunning(f"no agent answers at {self._path}: start it with `evbagent run`")
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise ClientError(f"the agent answers what is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ClientError("the agent answers what is not an object")
+    return document

@@ -1,7 +1,8 @@
-"""The control socket: requests and replies, events for those who watch, answers for those who wait.
+"""The control socket: one reply to each request, and a private stream for each client that watches or waits.
 
-asyncio-dgram receives. It does not send: asyncio keeps one queue for all peers of a datagram socket, and one UNIX peer
-that does not read would keep everybody waiting. Each client has a queue of its own here, bounded.
+asyncio-dgram receives the requests. It sends nothing: asyncio keeps one queue for all peers of a datagram socket, and
+the kernel one send buffer, so a few clients that do not read would stop the replies to everybody. Events go through
+socket pairs instead. The client gets the other end with the reply; ours says at once when the client is gone.
 """
 
 import json
@@ -11,9 +12,8 @@ import socket
 from array import array
 from asyncio import CancelledError, Task, TimerHandle, create_task, get_running_loop
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from fcntl import F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, fcntl
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -32,11 +32,12 @@ from evbagent.messages import (
 
 log = logging.getLogger(__name__)
 
-MAX_SUBSCRIBERS = 1024
-MAX_WAITERS = 1024
+MAX_STREAMS = 1024
 QUEUED_EVENTS = 256
+UNSENT_REPLIES = 256
 RETRY_SECONDS = 0.01
-MAX_RETRY_SECONDS = 1.0
+SEND_BUFFER = 8 << 20
+SO_SNDBUFFORCE = 32
 
 Address = str | bytes
 
@@ -52,23 +53,63 @@ class Handler(Protocol):
     def holds(self, interface: str, condition: str) -> bool: ...
 
 
-@dataclass(slots=True)
-class _Waiter:
-    address: Address
-    request_id: Any
-    interface: str
-    condition: str
-    timer: TimerHandle | None = None
+class Stream:
+    """Our end of the pair to one client. `ended` is called when the client is gone, or when all is said."""
 
+    def __init__(self, ended: Callable[["Stream"], None]) -> None:
+        self._socket, self.client_end = socket.socketpair(
+            socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        )
+        self._ended = ended
+        self._queue: deque[bytes] = deque()
+        self._lost = 0
+        self._last = False
+        self._loop = get_running_loop()
+        self._loop.add_reader(self._socket, self._readable)
 
-@dataclass(slots=True)
-class _Outbox:
-    """What a client that is slow to read has still to get."""
+    def send(self, message: Mapping[str, Any], last: bool = False) -> None:
+        """Send, or queue for a client that is slow. Beyond the queue events are lost, and the client is told so."""
+        self._last |= last
+        if len(self._queue) >= QUEUED_EVENTS and not last:
+            self._lost += 1
+            return
+        self._queue.append(encode({"v": VERSION, **message}))
+        if len(self._queue) == 1:
+            self._flush()
 
-    datagrams: deque[tuple[bytes, int | None]] = field(default_factory=deque)
-    lost: int = 0
-    delay: float = RETRY_SECONDS
-    timer: TimerHandle | None = None
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._socket.close()
+
+    def _flush(self) -> None:
+        while self._queue:
+            try:
+                self._socket.send(self._queue[0])
+            except BlockingIOError:
+                self._loop.add_writer(self._socket, self._flush)
+                return
+            except OSError:
+                self._ended(self)
+                return
+            self._queue.popleft()
+            if self._lost and not self._queue:
+                self._queue.append(encode({"v": VERSION, "event": "overflow", "lost": self._lost}))
+                self._lost = 0
+        self._loop.remove_writer(self._socket)
+        if self._last:
+            self._ended(self)
+
+    def _readable(self) -> None:
+        """Clients say nothing here: they close their end, or are closed by the kernel when they die."""
+        try:
+            said = self._socket.recv(MAX_REQUEST_OCTETS)
+        except BlockingIOError:
+            return
+        except OSError:
+            said = b""
+        if not said:
+            self._ended(self)
 
 
 class ControlServer:
@@ -76,13 +117,15 @@ class ControlServer:
 
     def __init__(self, path: Path, handler: Handler) -> None:
         self.ignored_requests = 0
+        self.lost_replies = 0
         self._path = path
         self._handler = handler
         self._socket: socket.socket | None = None
         self._receiving: Task[None] | None = None
-        self._subscribers: dict[Address, str | None] = {}
-        self._waiters: list[_Waiter] = []
-        self._outboxes: dict[Address, _Outbox] = {}
+        self._watching: dict[Stream, str | None] = {}
+        self._waiting: dict[Stream, tuple[str, str, TimerHandle | None]] = {}
+        self._unsent: deque[tuple[Address, bytes, int | None]] = deque()
+        self._retry: TimerHandle | None = None
 
     async def start(self) -> None:
         """Listen. OSError or ValueError when the path cannot be had; a dead agent's socket there is replaced."""
@@ -92,57 +135,57 @@ class ControlServer:
         with suppress(FileNotFoundError):
             self._path.unlink()  # the lock on the state directory says that nobody alive is listening there
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        with suppress(PermissionError):
+            listener.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER)
         listener.bind(str(self._path))
         os.chmod(self._path, 0o666)
         self._socket = listener.dup()
         self._receiving = create_task(self._receive(await from_socket(listener)))
 
     def close(self) -> None:
+        """Tell those who wait, hang up on those who watch, withdraw the socket."""
         if self._receiving:
             self._receiving.cancel()
-        for waiter in self._waiters:
-            self._reply_error(waiter.address, waiter.request_id, "the agent is ending")
-            if waiter.timer:
-                waiter.timer.cancel()
-        self._waiters.clear()
-        for outbox in self._outboxes.values():
-            if outbox.timer:
-                outbox.timer.cancel()
-            for _, descriptor in outbox.datagrams:
-                _close(descriptor)
+        for stream in [*self._watching, *self._waiting]:
+            stream.send({"event": "ending"}, last=True)
+            self._end(stream)
+        if self._retry:
+            self._retry.cancel()
+        for _, _, descriptor in self._unsent:
+            _close(descriptor)
+        self._unsent.clear()
         if self._socket:
             self._socket.close()
+            self._socket = None
             with suppress(FileNotFoundError):
                 self._path.unlink()
-            self._socket = None
 
     def publish(self, event: Mapping[str, Any]) -> None:
         """Give an event to those who watch its interface, and look again at what others wait for."""
-        if self._subscribers:
-            datagram = encode({"v": VERSION, **event})
-            interface = event.get("interface")
-            for address, glob in list(self._subscribers.items()):
-                if glob is None or interface is None or fnmatchcase(interface, glob):
-                    self._send_event(address, datagram)
-        for waiter in list(self._waiters):
-            self._check(waiter)
+        interface = event.get("interface")
+        for stream, glob in list(self._watching.items()):
+            if glob is None or interface is None or fnmatchcase(interface, glob):
+                stream.send(event)
+        for stream, (its_interface, condition, _) in list(self._waiting.items()):
+            if self._handler.holds(its_interface, condition):
+                stream.send({"held": True}, last=True)
 
-    async def _receive(self, stream: Any) -> None:
+    async def _receive(self, listener: Any) -> None:
         try:
             while True:
                 try:
-                    data, address = await stream.recv()
+                    data, address = await listener.recv()
+                except CancelledError:
+                    raise
                 except OSError as error:
                     log.debug("control socket: %s", error)
                     continue
-                if not address:
+                if address:
+                    self._take(data, address)
+                else:
                     self.ignored_requests += 1  # it has no name, so it cannot be answered
-                    continue
-                self._take(data, address)
-        except CancelledError:
-            raise
         finally:
-            stream.close()
+            listener.close()
 
     def _take(self, data: bytes, address: Address) -> None:
         request_id: Any = None
@@ -170,49 +213,38 @@ class ControlServer:
             case "show":
                 self._reply(address, request_id, self._handler.show(request["what"], request.get("interface")))
             case "watch":
-                self._make_room()
-                if address not in self._subscribers and len(self._subscribers) >= MAX_SUBSCRIBERS:
-                    raise ControlError(f"{MAX_SUBSCRIBERS} clients are watching already")
-                self._subscribers[address] = request.get("interface")
-                self._reply(address, request_id, None)
-            case "unwatch":
-                self._subscribers.pop(address, None)
-                self._reply(address, request_id, None)
+                stream = self._stream(address, request_id)
+                self._watching[stream] = request.get("interface")
             case "wait":
                 self._wait(request, request_id, address)
 
     def _wait(self, request: dict[str, Any], request_id: Any, address: Address) -> None:
-        waiter = _Waiter(address, request_id, request["interface"], request["for"])
-        if self._handler.holds(waiter.interface, waiter.condition):
-            self._reply(address, request_id, True)
-            return
-        self._make_room()
-        if len(self._waiters) >= MAX_WAITERS:
-            raise ControlError(f"{MAX_WAITERS} clients are waiting already")
+        held = self._handler.holds(request["interface"], request["for"])
+        stream = self._stream(address, request_id)
+        timer = None
         if request.get("timeout") is not None:
-            waiter.timer = get_running_loop().call_later(request["timeout"], self._time_out, waiter)
-        self._waiters.append(waiter)
+            timer = get_running_loop().call_later(request["timeout"], stream.send, {"held": False}, True)
+        self._waiting[stream] = (request["interface"], request["for"], timer)
+        if held:
+            stream.send({"held": True}, last=True)
 
-    def _check(self, waiter: _Waiter) -> None:
-        if waiter in self._waiters and self._handler.holds(waiter.interface, waiter.condition):
-            self._finish(waiter, True)
+    def _stream(self, address: Address, request_id: Any) -> Stream:
+        """A new stream, its other end sent to the client."""
+        if len(self._watching) + len(self._waiting) >= MAX_STREAMS:
+            raise ControlError(f"{MAX_STREAMS} clients are watching or waiting already")
+        stream = Stream(self._end)
+        descriptor = stream.client_end.detach()
+        self._send(address, encode({"v": VERSION, "id": request_id, "ok": True, "fd": True}), descriptor)
+        return stream
 
-    def _time_out(self, waiter: _Waiter) -> None:
-        if waiter in self._waiters:
-            self._finish(waiter, False)
-
-    def _finish(self, waiter: _Waiter, held: bool) -> None:
-        if waiter.timer:
-            waiter.timer.cancel()
-        self._waiters.remove(waiter)
-        self._reply(waiter.address, waiter.request_id, held)
-
-    def _make_room(self) -> None:
-        """When a table is full, find out who is still there."""
-        if len(self._subscribers) < MAX_SUBSCRIBERS and len(self._waiters) < MAX_WAITERS:
+    def _end(self, stream: Stream) -> None:
+        if stream not in self._watching and stream not in self._waiting:
             return
-        for address in {*self._subscribers, *(waiter.address for waiter in self._waiters)}:
-            self._send_event(address, encode({"v": VERSION, "event": "alive"}))
+        self._watching.pop(stream, None)
+        _, _, timer = self._waiting.pop(stream, ("", "", None))
+        if timer:
+            timer.cancel()
+        stream.close()
 
     def _reply(self, address: Address, request_id: Any, data: Any) -> None:
         datagram = encode({"v": VERSION, "id": request_id, "ok": True, "data": data})
@@ -225,29 +257,28 @@ class ControlServer:
     def _reply_error(self, address: Address, request_id: Any, text: str) -> None:
         self._send(address, encode({"v": VERSION, "id": request_id, "ok": False, "error": text}))
 
-    def _send_event(self, address: Address, datagram: bytes) -> None:
-        outbox = self._outboxes.get(address)
-        if outbox and len(outbox.datagrams) >= QUEUED_EVENTS:
-            outbox.lost += 1
-            return
-        self._send(address, datagram)
-
     def _send(self, address: Address, datagram: bytes, descriptor: int | None = None) -> None:
-        outbox = self._outboxes.get(address)
-        if outbox is None and self._try(address, datagram, descriptor):
+        """Send a reply, soon if not now; a client that leaves many unread loses some."""
+        if self._try(address, datagram, descriptor):
             return
-        if outbox is None:
-            if self._socket is None:
-                _close(descriptor)
-                return
-            outbox = self._outboxes[address] = _Outbox()
-            self._retry_later(address, outbox)
-        outbox.datagrams.append((datagram, descriptor))
+        if len(self._unsent) >= UNSENT_REPLIES:
+            _close(self._unsent.popleft()[2])
+            self.lost_replies += 1
+        self._unsent.append((address, datagram, descriptor))
+        if self._retry is None:
+            self._retry = get_running_loop().call_later(RETRY_SECONDS, self._send_unsent)
+
+    def _send_unsent(self) -> None:
+        self._retry = None
+        unsent, self._unsent = self._unsent, deque()
+        for reply in unsent:
+            self._send(*reply)
 
     def _try(self, address: Address, datagram: bytes, descriptor: int | None) -> bool:
-        """Whether the datagram is dealt with: sent, or its reader is gone and forgotten."""
+        """Whether the reply is dealt with: sent, or its reader is gone."""
         if self._socket is None:
-            return False
+            _close(descriptor)
+            return True
         rights = [] if descriptor is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))]
         try:
             self._socket.sendmsg([datagram], rights, socket.MSG_DONTWAIT, address)
@@ -255,43 +286,8 @@ class ControlServer:
             return False
         except OSError as error:
             log.debug("control client %r is gone: %s", address, error)
-            self._forget(address)
         _close(descriptor)
         return True
-
-    def _retry_later(self, address: Address, outbox: _Outbox) -> None:
-        outbox.timer = get_running_loop().call_later(outbox.delay, self._retry, address)
-        outbox.delay = min(2 * outbox.delay, MAX_RETRY_SECONDS)
-
-    def _retry(self, address: Address) -> None:
-        outbox = self._outboxes.get(address)
-        if outbox is None:
-            return
-        while outbox.datagrams:
-            datagram, descriptor = outbox.datagrams[0]
-            if not self._try(address, datagram, descriptor):
-                self._retry_later(address, outbox)
-                return
-            if address not in self._outboxes:
-                return
-            outbox.datagrams.popleft()
-            outbox.delay = RETRY_SECONDS
-        del self._outboxes[address]
-        if outbox.lost:
-            self._send(address, encode({"v": VERSION, "event": "overflow", "lost": outbox.lost}))
-
-    def _forget(self, address: Address) -> None:
-        self._subscribers.pop(address, None)
-        outbox = self._outboxes.pop(address, None)
-        if outbox:
-            if outbox.timer:
-                outbox.timer.cancel()
-            for _, descriptor in list(outbox.datagrams)[1:]:
-                _close(descriptor)
-        for waiter in [waiter for waiter in self._waiters if waiter.address == address]:
-            if waiter.timer:
-                waiter.timer.cancel()
-            self._waiters.remove(waiter)
 
 
 def _sealed(data: bytes) -> int:

@@ -9,7 +9,7 @@ INLINE_OCTETS = 60_000
 MAX_REQUEST_OCTETS = 16_384
 MAX_SOCKET_PATH = 107
 
-OPERATIONS = ("ping", "show", "watch", "unwatch", "wait")
+OPERATIONS = ("ping", "show", "watch", "wait")
 SHOWN = ("neighbors", "interfaces", "evb", "vsis", "dcbx", "statistics", "config")
 
 
