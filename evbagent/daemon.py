@@ -140,6 +140,7 @@ class Daemon:
             socket,
             port.configure,
             lambda event: self._indicate(port, event),
+            lambda: self._monitor.look_again(link.index),
         )
         log.info("%s: serving as %s", link.name, role)
         port.take_charge(self._left_behind)

@@ -43,7 +43,10 @@ class FrameSocket(Protocol):
 
 
 class PortDriver:
-    """Runs a stack. `configure` switches the port and says how it came out; `indicate` gets every event at once."""
+    """Runs a stack. `configure` switches the port and says how it came out; `indicate` gets every event at once.
+
+    `look_again` is called when a frame shows that the link may be up before the kernel has said so.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class PortDriver:
         socket: FrameSocket,
         configure: Callable[[SetRelay], RelaySet],
         indicate: Callable[[Event], None],
+        look_again: Callable[[], None],
         clock: Callable[[], Instant] = boottime,
     ) -> None:
         self.name = name
@@ -62,6 +66,7 @@ class PortDriver:
         self._socket = socket
         self._configure = configure
         self._indicate = indicate
+        self._look_again = look_again
         self._clock = clock
         self._last_frame: Instant = 0
         self._timer: TimerHandle | None = None
@@ -91,6 +96,7 @@ class PortDriver:
             quiet, self._last_frame = now - self._last_frame > QUIET, now
             if not self.stack.enabled:
                 self._early.append((now, frame))
+                self._look_again()
                 continue
             effects = self.stack.receive(frame, now)
             if effects:

@@ -55,9 +55,9 @@ class Link:
 
     @property
     def enabled(self) -> bool:
-        """Administratively up, with carrier. A driver that does not know its operational status counts as up."""
+        """Administratively up, with carrier. The kernel lets its operational status lag behind by up to a second."""
         up = rtnl.IFF_UP | rtnl.IFF_LOWER_UP
-        return self.flags & up == up and self.oper_status not in ("down", "lower-layer-down")
+        return self.flags & up == up
 
     @property
     def is_bridge_port(self) -> bool:
@@ -116,6 +116,13 @@ class LinkMonitor:
         """Asks for all interfaces anew and reports what differs from `links`."""
         with RouteSocket() as route:
             self._become(route.dump_links())
+
+    def look_again(self, index: int) -> None:
+        """Asks for one interface now, and reports it if it differs from `links`: news can be a second late."""
+        with RouteSocket() as route:
+            link = route.get_link(index=index)
+        if link is not None and index in self.links and _same_device(self.links[index], link):
+            self._set(index, link)
 
     def _readable(self) -> None:
         """Takes a bounded number of datagrams, so that a burst of changes does not keep frames waiting."""
