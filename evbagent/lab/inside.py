@@ -22,7 +22,10 @@ from protocols.stack import EDITIONS
 DIRECTORY = Path("/run/evbagent-lab")
 UPLINK, BRIDGE = "eth0", "br0"
 HOST_MAC, SWITCH_MAC = bytes.fromhex("02000000000a"), bytes.fromhex("02000000000b")
-GUESTS = {"guest-a": ("macvlan", bytes.fromhex("0200000000a1")), "guest-b": ("macvtap", bytes.fromhex("0200000000b1"))}
+GUESTS: Mapping[str, tuple[str, bytes]] = {
+    "guest-a": ("macvlan", bytes.fromhex("0200000000a1")),
+    "guest-b": ("macvtap", bytes.fromhex("0200000000b1")),
+}
 ETHERTYPE_TEST = 0x88B5  # IEEE 802 local experimental
 COUNT = 100
 GAP_SECONDS = 0.002
