@@ -18,7 +18,7 @@ pytestmark = pytest.mark.system
 ROOT = Path(__file__).parents[2]
 STEPS = ("vepa-forced", "attached", "negotiated", "withdrawn", "offered-again", "switch-dies", "agent-killed")
 # An ordinary user by number, who may read what this process may: only the privileges are gone.
-ORDINARY_USER = ("unshare", "--user", "--map-user=1000", "--")
+ORDINARY_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 
 
 def lab(*words: str, before: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
