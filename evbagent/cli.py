@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ SHOWN = ("neighbors", "interfaces", "evb", "vsis", "dcbx", "statistics", "config
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0 done, 1 failed, 2 wrong usage, 3 the policy or wait was not met)."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that is not UTF-8 gets names from the network spelled out, not an error.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:

@@ -2,40 +2,47 @@
 
 asyncio-dgram receives the requests. It sends nothing: asyncio keeps one queue for all peers of a datagram socket, and
 the kernel one send buffer, so a few clients that do not read would stop the replies to everybody. Events go through
-socket pairs instead. The client gets the other end with the reply; ours says at once when the client is gone.
+socket pairs instead. The client gets the other end with the reply; ours says at once when the client is gone. Replies
+leave by a socket of their own, which is left to its readers, for a new one, when its buffer is full.
 """
 
-import json
+import errno
 import logging
 import os
+import resource
 import socket
+import stat
 from array import array
 from asyncio import CancelledError, Task, TimerHandle, create_task, get_running_loop
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from fcntl import F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, fcntl
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
 
-from msgspec.json import encode
+from msgspec import MsgspecError, Raw
+from msgspec.json import decode, encode
 
 from evbagent.messages import (
     INLINE_OCTETS,
     MAX_REQUEST_OCTETS,
     VERSION,
     BadRequest,
+    check_id,
     check_request,
     check_socket_path,
 )
+from evbagent.stream import Stream
 
 log = logging.getLogger(__name__)
 
 MAX_STREAMS = 1024
-QUEUED_EVENTS = 256
 UNSENT_REPLIES = 256
+UNSENT_REPLIES_EACH = 4
 RETRY_SECONDS = 0.01
+MAX_RETRY_SECONDS = 0.5
 SEND_BUFFER = 8 << 20
 SO_SNDBUFFORCE = 32
 
@@ -53,65 +60,6 @@ class Handler(Protocol):
     def holds(self, interface: str, condition: str) -> bool: ...
 
 
-class Stream:
-    """Our end of the pair to one client. `ended` is called when the client is gone, or when all is said."""
-
-    def __init__(self, ended: Callable[["Stream"], None]) -> None:
-        self._socket, self.client_end = socket.socketpair(
-            socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        )
-        self._ended = ended
-        self._queue: deque[bytes] = deque()
-        self._lost = 0
-        self._last = False
-        self._loop = get_running_loop()
-        self._loop.add_reader(self._socket, self._readable)
-
-    def send(self, message: Mapping[str, Any], last: bool = False) -> None:
-        """Send, or queue for a client that is slow. Beyond the queue events are lost, and the client is told so."""
-        self._last |= last
-        if len(self._queue) >= QUEUED_EVENTS and not last:
-            self._lost += 1
-            return
-        self._queue.append(encode({"v": VERSION, **message}))
-        if len(self._queue) == 1:
-            self._flush()
-
-    def close(self) -> None:
-        self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
-        self._socket.close()
-
-    def _flush(self) -> None:
-        while self._queue:
-            try:
-                self._socket.send(self._queue[0])
-            except BlockingIOError:
-                self._loop.add_writer(self._socket, self._flush)
-                return
-            except OSError:
-                self._ended(self)
-                return
-            self._queue.popleft()
-            if self._lost and not self._queue:
-                self._queue.append(encode({"v": VERSION, "event": "overflow", "lost": self._lost}))
-                self._lost = 0
-        self._loop.remove_writer(self._socket)
-        if self._last:
-            self._ended(self)
-
-    def _readable(self) -> None:
-        """Clients say nothing here: they close their end, or are closed by the kernel when they die."""
-        try:
-            said = self._socket.recv(MAX_REQUEST_OCTETS)
-        except BlockingIOError:
-            return
-        except OSError:
-            said = b""
-        if not said:
-            self._ended(self)
-
-
 class ControlServer:
     """Serves one socket. `publish` may be called at any time between `start` and `close`."""
 
@@ -120,27 +68,36 @@ class ControlServer:
         self.lost_replies = 0
         self._path = path
         self._handler = handler
+        self._inode: tuple[int, int] | None = None
         self._socket: socket.socket | None = None
+        self._sender: socket.socket | None = None
         self._receiving: Task[None] | None = None
         self._watching: dict[Stream, str | None] = {}
         self._waiting: dict[Stream, tuple[str, str, TimerHandle | None]] = {}
         self._unsent: deque[tuple[Address, bytes, int | None]] = deque()
         self._retry: TimerHandle | None = None
+        self._retry_delay = RETRY_SECONDS
 
     async def start(self) -> None:
-        """Listen. OSError or ValueError when the path cannot be had; a dead agent's socket there is replaced."""
+        """Listen. OSError when the path is too long or somebody else's; a dead agent's socket there is replaced."""
         from asyncio_dgram import from_socket  # after the first frames are out: it takes 20 ms to import
 
         check_socket_path(self._path)
-        with suppress(FileNotFoundError):
-            self._path.unlink()  # the lock on the state directory says that nobody alive is listening there
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        with suppress(PermissionError):
-            listener.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER)
-        listener.bind(str(self._path))
-        os.chmod(self._path, 0o666)
+        _make_way(self._path)
+        listener = _datagram_socket()
+        try:
+            with suppress(PermissionError):
+                listener.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER)
+            listener.bind(str(self._path))
+            os.chmod(self._path, 0o666)
+            requests = await from_socket(listener)
+        except BaseException:
+            listener.close()
+            raise
+        self._inode = _inode(self._path)
         self._socket = listener.dup()
-        self._receiving = create_task(self._receive(await from_socket(listener)))
+        self._sender = _datagram_socket()
+        self._receiving = create_task(self._receive(requests))
 
     def close(self) -> None:
         """Tell those who wait, hang up on those who watch, withdraw the socket."""
@@ -154,11 +111,12 @@ class ControlServer:
         for _, _, descriptor in self._unsent:
             _close(descriptor)
         self._unsent.clear()
-        if self._socket:
+        if self._socket and self._sender:
             self._socket.close()
-            self._socket = None
-            with suppress(FileNotFoundError):
-                self._path.unlink()
+            self._sender.close()
+            self._socket = self._sender = None
+            if self._inode == _inode(self._path):
+                self._path.unlink(missing_ok=True)
 
     def publish(self, event: Mapping[str, Any]) -> None:
         """Give an event to those who watch its interface, and look again at what others wait for."""
@@ -166,11 +124,27 @@ class ControlServer:
         for stream, glob in list(self._watching.items()):
             if glob is None or interface is None or fnmatchcase(interface, glob):
                 stream.send(event)
+        answers: dict[tuple[str, str], Mapping[str, Any] | None] = {}
         for stream, (its_interface, condition, _) in list(self._waiting.items()):
-            if self._handler.holds(its_interface, condition):
-                stream.send({"held": True}, last=True)
+            question = its_interface, condition
+            if question not in answers:
+                answers[question] = self._holds(*question)
+            if answer := answers[question]:
+                stream.send(answer, last=True)
+
+    def _holds(self, interface: str, condition: str) -> Mapping[str, Any] | None:
+        """What to tell those who wait for it; None: nothing yet. Whoever publishes has no part in what fails here."""
+        try:
+            return {"held": True} if self._handler.holds(interface, condition) else None
+        except ControlError as error:
+            return {"error": str(error)}
+        except Exception:
+            log.exception("control socket: cannot tell whether %s has %r", interface, condition)
+            return {"error": "the agent failed to answer; its log says why"}
 
     async def _receive(self, listener: Any) -> None:
+        from asyncio_dgram import TransportClosed
+
         try:
             while True:
                 try:
@@ -180,24 +154,25 @@ class ControlServer:
                 except OSError as error:
                     log.debug("control socket: %s", error)
                     continue
-                if address:
+                except TransportClosed:
+                    log.error("control socket: closed by an error; the agent goes on without it")
+                    return
+                # Who has no name cannot be answered. Our own name would have us answer ourselves, and again.
+                if address and os.fspath(address) != str(self._path):
                     self._take(data, address)
                 else:
-                    self.ignored_requests += 1  # it has no name, so it cannot be answered
+                    self.ignored_requests += 1
         finally:
             listener.close()
 
     def _take(self, data: bytes, address: Address) -> None:
-        request_id: Any = None
+        request_id: int | str | None = None
         try:
-            if len(data) > MAX_REQUEST_OCTETS:
-                raise BadRequest(f"a request has at most {MAX_REQUEST_OCTETS} octets")
-            try:
-                document = json.loads(data)
-            except (ValueError, RecursionError) as error:
-                raise BadRequest(f"not JSON: {error}") from error
-            if isinstance(document, dict):
-                request_id = document.get("id")
+            document = _decode(data)
+            if isinstance(document, dict) and ("ok" in document or "event" in document):
+                self.ignored_requests += 1  # the answer of another such server: to answer it would never end
+                return
+            request_id = check_id(document)
             self._answer(check_request(document), request_id, address)
         except (BadRequest, ControlError) as error:
             self._reply_error(address, request_id, str(error))
@@ -230,8 +205,10 @@ class ControlServer:
 
     def _stream(self, address: Address, request_id: Any) -> Stream:
         """A new stream, its other end sent to the client."""
-        if len(self._watching) + len(self._waiting) >= MAX_STREAMS:
-            raise ControlError(f"{MAX_STREAMS} clients are watching or waiting already")
+        # Each takes a file descriptor, and the agent's other work needs some too.
+        limit = min(MAX_STREAMS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        if len(self._watching) + len(self._waiting) >= limit:
+            raise ControlError(f"{limit} clients are watching or waiting already")
         stream = Stream(self._end)
         descriptor = stream.client_end.detach()
         self._send(address, encode({"v": VERSION, "id": request_id, "ok": True, "fd": True}), descriptor)
@@ -247,47 +224,109 @@ class ControlServer:
         stream.close()
 
     def _reply(self, address: Address, request_id: Any, data: Any) -> None:
-        datagram = encode({"v": VERSION, "id": request_id, "ok": True, "data": data})
-        if len(datagram) <= INLINE_OCTETS:
-            self._send(address, datagram)
-            return
-        reply = encode({"v": VERSION, "id": request_id, "ok": True, "fd": True})
-        self._send(address, reply, _sealed(encode(data)))
+        body = encode(data)
+        head = {"v": VERSION, "id": request_id, "ok": True}
+        if len(body) <= INLINE_OCTETS:
+            self._send(address, encode({**head, "data": Raw(body)}))
+        else:
+            self._send(address, encode({**head, "fd": True}), _sealed(body))
 
     def _reply_error(self, address: Address, request_id: Any, text: str) -> None:
         self._send(address, encode({"v": VERSION, "id": request_id, "ok": False, "error": text}))
 
     def _send(self, address: Address, datagram: bytes, descriptor: int | None = None) -> None:
-        """Send a reply, soon if not now; a client that leaves many unread loses some."""
-        if self._try(address, datagram, descriptor):
+        """Send a reply, soon if not now; a client that leaves many unread loses some, and nobody else does."""
+        waiting = sum(reply[0] == address for reply in self._unsent)
+        if not waiting and self._try(address, datagram, descriptor):
             return
-        if len(self._unsent) >= UNSENT_REPLIES:
-            _close(self._unsent.popleft()[2])
+        if waiting >= UNSENT_REPLIES_EACH or len(self._unsent) >= UNSENT_REPLIES:
+            _close(descriptor)
             self.lost_replies += 1
+            return
         self._unsent.append((address, datagram, descriptor))
         if self._retry is None:
-            self._retry = get_running_loop().call_later(RETRY_SECONDS, self._send_unsent)
+            self._retry_delay = RETRY_SECONDS
+            self._retry = get_running_loop().call_later(self._retry_delay, self._send_unsent)
 
     def _send_unsent(self) -> None:
-        self._retry = None
+        """Try again, ever more seldom while nobody reads; in order for each client."""
         unsent, self._unsent = self._unsent, deque()
+        full: set[Address] = set()
         for reply in unsent:
-            self._send(*reply)
+            if reply[0] in full or not self._try(*reply):
+                full.add(reply[0])
+                self._unsent.append(reply)
+        self._retry = None
+        if self._unsent:
+            progress = len(self._unsent) < len(unsent)
+            self._retry_delay = RETRY_SECONDS if progress else min(2 * self._retry_delay, MAX_RETRY_SECONDS)
+            self._retry = get_running_loop().call_later(self._retry_delay, self._send_unsent)
 
     def _try(self, address: Address, datagram: bytes, descriptor: int | None) -> bool:
         """Whether the reply is dealt with: sent, or its reader is gone."""
-        if self._socket is None:
-            _close(descriptor)
-            return True
-        rights = [] if descriptor is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))]
         try:
-            self._socket.sendmsg([datagram], rights, socket.MSG_DONTWAIT, address)
-        except BlockingIOError:
-            return False
+            self._put(address, datagram, descriptor)
         except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS):
+                return False
             log.debug("control client %r is gone: %s", address, error)
         _close(descriptor)
         return True
+
+    def _put(self, address: Address, datagram: bytes, descriptor: int | None, fresh: bool = False) -> None:
+        if self._socket is None or self._sender is None:
+            return
+        rights = [] if descriptor is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))]
+        try:
+            self._sender.sendmsg([datagram], rights, socket.MSG_DONTWAIT, address)
+        except BlockingIOError:
+            # This reader's queue is full; or ours is, of what others have not read, and then a new socket gets through.
+            if fresh:
+                raise
+            self._sender.close()
+            self._sender = _datagram_socket()
+            self._put(address, datagram, descriptor, fresh=True)
+        except PermissionError:
+            # A client that has connected takes datagrams from none but the listening socket. Nothing but that socket's
+            # buffer bounds what it leaves unread, at the cost of others that have connected, and of nobody else.
+            self._socket.sendmsg([datagram], rights, socket.MSG_DONTWAIT, address)
+
+
+def _decode(data: bytes) -> Any:
+    """Strictly: what json.loads lets through (NaN, half a surrogate pair) could not go back with the reply."""
+    if len(data) > MAX_REQUEST_OCTETS:
+        raise BadRequest(f"a request has at most {MAX_REQUEST_OCTETS} octets")
+    try:
+        return decode(data)
+    except RecursionError:
+        raise BadRequest("not JSON that is read here: nested too deeply") from None
+    except (MsgspecError, ValueError) as error:
+        raise BadRequest(f"not JSON: {error}") from error
+
+
+def _datagram_socket() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+
+
+def _make_way(path: Path) -> None:
+    """Remove a dead agent's socket. OSError when what is there is alive, or no socket."""
+    with suppress(FileNotFoundError), _datagram_socket() as probe:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise OSError(f"{path} is in the way: it is not a socket")
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        else:
+            raise OSError(f"another agent answers at {path}")
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _sealed(data: bytes) -> int:
@@ -295,6 +334,8 @@ def _sealed(data: bytes) -> int:
     descriptor = os.memfd_create("evbagent-reply", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with open(descriptor, "wb", closefd=False) as file:
         file.write(data)
+        file.flush()
+        file.seek(0)  # the offset goes along
     fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
     return descriptor
 

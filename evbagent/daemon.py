@@ -19,7 +19,7 @@ from evbagent.config import Config, ConfigError, UplinkSettings, load
 from evbagent.control import ControlServer
 from evbagent.driver import PortDriver, boottime
 from evbagent.events import attachment_event, forwarding_event, neighbor_event
-from evbagent.link import PacketSocket
+from evbagent.link import PacketSocket, check_permission
 from evbagent.netlink import Link, LinkChange, LinkMonitor, RouteSocket
 from evbagent.netns import NamespaceFinder
 from evbagent.notify import notify
@@ -78,6 +78,7 @@ class Daemon:
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StateError, ConfigError or OSError when it cannot start."""
         loop = asyncio.get_running_loop()
+        check_permission()
         self._state.open()
         try:
             self._remember(self._state.previous())

@@ -32,6 +32,11 @@ SKF_AD_VLAN_TAG_PRESENT = 0xFFFFF000 + 48
 VID = 0x0FFF
 
 
+def check_permission() -> None:
+    """PermissionError unless this process may open packet sockets (CAP_NET_RAW)."""
+    socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0).close()
+
+
 class PacketSocket:
     """Receives the LLDP frames to `groups`, and with `ecp` those of ECP's EtherTypes, that reach an interface.
 

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 from evbagent.config import ConfigError
 from evbagent.daemon import Daemon, Options
@@ -20,6 +21,7 @@ def run(
 ) -> int:
     """Run the agent until it is told to stop; the exit status."""
     _log_to_stderr(verbose)
+    _allow_open_files()
     try:
         asyncio.run(_serve(Options(config, state_dir, interfaces, role)))
     except (ConfigError, StateError, NetlinkError) as error:
@@ -38,6 +40,12 @@ async def _serve(options: Options) -> None:
     # What the imports made stays for the life of the process: no collection needs to look at it again.
     gc.freeze()
     await daemon.run()
+
+
+def _allow_open_files() -> None:
+    """As many as we may have: each uplink takes a descriptor, and so does each client that watches."""
+    _, hard = getrlimit(RLIMIT_NOFILE)
+    setrlimit(RLIMIT_NOFILE, (hard, hard))
 
 
 def _log_to_stderr(verbose: bool) -> None:

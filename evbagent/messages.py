@@ -23,17 +23,31 @@ def socket_path(state_dir: Path) -> Path:
 
 
 def check_socket_path(path: Path) -> None:
-    """ValueError when the path does not fit a UNIX address."""
-    if len(str(path).encode()) > MAX_SOCKET_PATH:
-        raise ValueError(f"{path}: longer than the {MAX_SOCKET_PATH} octets of a UNIX socket address")
+    """OSError when the path does not fit a UNIX address."""
+    if len(str(path).encode(errors="surrogateescape")) > MAX_SOCKET_PATH:
+        raise OSError(f"{path}: longer than the {MAX_SOCKET_PATH} octets of a UNIX socket address")
 
 
-def check_request(request: Any) -> dict[str, Any]:
-    """The request if it is one of ours; BadRequest names what is wrong with it."""
-    if not isinstance(request, dict):
+def check_id(document: Any) -> int | str | None:
+    """The request's `id`, which goes back with the reply; BadRequest when there is none that could."""
+    if not isinstance(document, dict):
         raise BadRequest("a request is a JSON object")
-    if request.get("v") != VERSION:
-        raise BadRequest(f"v: this agent speaks version {VERSION}, not {request.get('v')!r:.40}")
+    value = document.get("id")
+    match value:
+        case None:
+            return None
+        case int() if not isinstance(value, bool) and -(1 << 63) <= value < 1 << 63:
+            return value
+        case str() if len(value) <= 64:
+            return value
+    raise BadRequest("id: is a whole number of 64 bits, a text of up to 64 characters, or null")
+
+
+def check_request(request: dict[str, Any]) -> dict[str, Any]:
+    """The request if it is one of ours; BadRequest names what is wrong with it."""
+    version = request.get("v")
+    if version != VERSION or isinstance(version, bool):
+        raise BadRequest(f"v: this agent speaks version {VERSION}, not {version!r:.40}")
     operation = request.get("op")
     if operation not in OPERATIONS:
         raise BadRequest(f"op: {operation!r:.40} is none of {', '.join(OPERATIONS)}")

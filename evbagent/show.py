@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from json import dumps
 from typing import Any
+from unicodedata import category, east_asian_width
 
 Row = Mapping[str, Any]
+
+WIDEST_CELL = 40
 
 
 def render(what: str, data: Any, details: bool = False) -> str:
@@ -13,30 +16,17 @@ def render(what: str, data: Any, details: bool = False) -> str:
         return dumps(data, indent=2) + "\n"
     if not data:
         return f"no {what}\n"
-    if details:
+    if details or what not in _TABLES:
         return "\n".join(_details(row) for row in data)
     return _TABLES[what](data)
 
 
 def event_line(event: Row) -> str:
     """One event as a line."""
-    name = event.get("event", "event")
-    head = f"{event.get('time') or '':24} {escape(event.get('interface') or '-'):12} {escape(name)}"
-    match name:
-        case "neighbor-added" | "neighbor-updated" | "neighbor-removed":
-            neighbor = event.get("neighbor") or {}
-            reason = f" ({escape(event['reason'])})" if event.get("reason") else ""
-            port = escape(neighbor.get("port-id"))
-            return f"{head} {_who(neighbor)} port {port} in {escape(event.get('scope'))}{reason}"
-        case "reflective-relay":
-            answer = f"{escape(event.get('reflective-relay'))}, mode {escape(event.get('mode'))}"
-            return f"{head} {answer}: {escape(event.get('reason'))}"
-        case "attachment":
-            what = f"{escape(event.get('name'))} {escape(event.get('action'))}, mode {escape(event.get('mode'))}"
-            return f"{head} {what}: {escape(event.get('reason'))}"
-        case _:
-            rest = {key: value for key, value in event.items() if key not in ("event", "time", "interface")}
-            return f"{head} " + " ".join(f"{escape(key)}={_value(value)}" for key, value in rest.items())
+    name = str(event.get("event") or "event")
+    described = _EVENTS[name](event) if name in _EVENTS else _pairs(event)
+    time = escape(event.get("time") or "")
+    return f"{time:24} {escape(event.get('interface')):12} {escape(name)} {described}".rstrip()
 
 
 def escape(text: Any) -> str:
@@ -47,21 +37,21 @@ def escape(text: Any) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest entry, the last one as long as it likes."""
-    lines = [list(header), *(list(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    """Columns as wide as their widest entry; an empty entry becomes a dash, so that columns can be counted."""
+    lines = [list(header), *([cell or "-" for cell in row] for row in rows)]
+    widths = [max(_width(line[column]) for line in lines) for column in range(len(header))]
+    padded = ("  ".join(_pad(cell, width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "".join(line.rstrip() + "\n" for line in padded)
 
 
 def _neighbors(data: Sequence[Row]) -> str:
     rows = (
         (
-            escape(row["interface"]),
-            escape(row["scope"]),
+            escape(row.get("interface")),
+            escape(row.get("scope")),
             _who(row),
-            escape(row["port-id"]),
-            f"{row['time-to-live']} s",
+            _clip(row.get("port-id")),
+            _seconds(row.get("time-to-live")),
             _evb_role(row.get("evb")),
         )
         for row in data
@@ -72,45 +62,50 @@ def _neighbors(data: Sequence[Row]) -> str:
 def _interfaces(data: Sequence[Row]) -> str:
     rows = []
     for row in data:
-        forwarding = row["forwarding"]
-        port = row.get("bridge-port")
-        hairpin = "-" if port is None else f"{escape(port['bridge'])}, hairpin {'on' if port['hairpin'] else 'off'}"
-        guests = ", ".join(f"{escape(guest['name'])} ({escape(guest['mode'])})" for guest in row["attachments"])
+        forwarding = row.get("forwarding") or {}
+        guests = ", ".join(
+            f"{escape(guest.get('name'))} ({escape(guest.get('mode'))})" for guest in row.get("attachments") or ()
+        )
         rows.append(
             (
-                escape(row["name"]),
-                escape(row["oper-status"]),
-                escape(row["role"]),
-                forwarding["mode"],
-                forwarding["reflective-relay"],
-                hairpin,
-                guests or "-",
+                escape(row.get("name")),
+                escape(row.get("oper-status")),
+                escape(row.get("role")),
+                escape(forwarding.get("mode")),
+                escape(forwarding.get("reflective-relay")),
+                _bridge_port(row.get("bridge-port")),
+                guests,
             )
         )
-    warnings = "".join(f"{escape(row['name'])}: {escape(warning)}\n" for row in data for warning in row["warnings"])
-    return table(("INTERFACE", "STATUS", "ROLE", "MODE", "RELAY", "BRIDGE PORT", "GUESTS"), rows) + warnings
+    warnings = (
+        f"{escape(row.get('name'))}: {escape(warning)}\n" for row in data for warning in row.get("warnings") or ()
+    )
+    header = ("INTERFACE", "STATUS", "ROLE", "MODE", "RELAY", "BRIDGE PORT", "GUESTS")
+    return table(header, rows) + "".join(warnings)
 
 
 def _evb(data: Sequence[Row]) -> str:
     blocks = []
     for row in data:
-        forwarding = row["forwarding"]
+        forwarding = row.get("forwarding") or {}
+        relay, mode = escape(forwarding.get("reflective-relay")), escape(forwarding.get("mode"))
+        lines = [f"{escape(row.get('interface'))}: reflective relay {relay}, mode {mode}\n"]
+        if forwarding.get("reason"):
+            lines.append(f"  {escape(forwarding['reason'])}\n")
         sides = [side for side in ("local", "remote", "operational") if row.get(side)]
-        keys = list(dict.fromkeys(key for side in sides for key in row[side]))
-        rows = [(key, *(_value(row[side].get(key)) for side in sides)) for key in keys]
-        answer = f"reflective relay {forwarding['reflective-relay']}, mode {forwarding['mode']}"
-        head = f"{escape(row['interface'])}: {answer}\n  {escape(forwarding['reason'])}\n"
-        indented = "".join(f"  {line}\n" for line in table(("", *sides), rows).splitlines())
-        blocks.append(head + indented)
+        keys = dict.fromkeys(key for side in sides for key in row[side])
+        rows = [(escape(key), *(_clip(_value(row[side].get(key))) for side in sides)) for key in keys]
+        lines += [f"  {line}\n" for line in table(("", *sides), rows).splitlines() if sides]
+        blocks.append("".join(lines))
     return "\n".join(blocks)
 
 
 def _statistics(data: Sequence[Row]) -> str:
     blocks = []
     for row in data:
-        rows = [(key, _value(value)) for key, value in row.items() if key not in ("interface", "scope")]
-        indented = "".join(f"  {line}\n" for line in table(("COUNTER", "VALUE"), rows).splitlines()[1:])
-        blocks.append(f"{escape(row['interface'])}, {escape(row['scope'])}:\n{indented}")
+        rows = [(escape(key), _value(value)) for key, value in row.items() if key not in ("interface", "scope")]
+        indented = "".join(f"  {line}\n" for line in table(("", ""), rows).splitlines()[1:])
+        blocks.append(f"{escape(row.get('interface'))}, {escape(row.get('scope'))}:\n{indented}")
     return "\n".join(blocks)
 
 
@@ -119,47 +114,124 @@ _TABLES: Mapping[str, Callable[[Sequence[Row]], str]] = {
     "interfaces": _interfaces,
     "evb": _evb,
     "statistics": _statistics,
-    "vsis": lambda data: dumps(data, indent=2) + "\n",
-    "dcbx": lambda data: dumps(data, indent=2) + "\n",
 }
 
 
-def _details(row: Row, indent: str = "") -> str:
+def _neighbor_event(event: Row) -> str:
+    neighbor = event.get("neighbor") or {}
+    port = f"port {escape(neighbor.get('port-id'))} in {escape(event.get('scope'))}"
+    return f"{_who(neighbor, None)} {port}" + _because(event, " ({})")
+
+
+def _relay_event(event: Row) -> str:
+    answer = f"{escape(event.get('reflective-relay'))}, mode {escape(event.get('mode'))}"
+    was = f" (was {escape(event['was'])})" if event.get("was") else ""
+    return answer + was + _because(event)
+
+
+def _attachment_event(event: Row) -> str:
+    mode = f"{escape(event.get('name'))} {escape(event.get('action'))}, mode {escape(event.get('mode'))}"
+    return mode + _because(event)
+
+
+def _configuration_event(event: Row) -> str:
+    return "in force" if event.get("ok") else f"refused, the old one stays in force: {escape(event.get('error'))}"
+
+
+def _many_neighbors_event(event: Row) -> str:
+    return f"{_value(event.get('too-many-neighbors'))} in {escape(event.get('scope'))}"
+
+
+_EVENTS: Mapping[str, Callable[[Row], str]] = {
+    "neighbor-added": _neighbor_event,
+    "neighbor-updated": _neighbor_event,
+    "neighbor-removed": _neighbor_event,
+    "too-many-neighbors": _many_neighbors_event,
+    "reflective-relay": _relay_event,
+    "attachment": _attachment_event,
+    "configuration": _configuration_event,
+    "link": lambda event: escape(event.get("oper-status")),
+    "warning": lambda event: escape(event.get("warning")),
+    "overflow": lambda event: f"{escape(event.get('lost'))} events lost: they came faster than they were read",
+}
+
+
+def _pairs(row: Row) -> str:
+    """What there is no form for, the agent of a later version perhaps: every field, objects spelled out."""
+    known = ("event", "time", "interface", "v")
+    return " ".join(f"{escape(key)}={_value(value)}" for key, value in row.items() if key not in known)
+
+
+def _details(row: Row) -> str:
     """Everything that is known, one line a value."""
-    lines = []
+    return "".join(f"{line}\n" for line in _lines(row))
+
+
+def _lines(row: Row) -> Iterable[str]:
     for key, value in row.items():
         if isinstance(value, Mapping):
-            lines.append(f"{indent}{escape(key)}:\n" + _details(value, indent + "  "))
-        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-            lines.append(f"{indent}{escape(key)}:\n" + "".join(_details(entry, indent + "  - ") for entry in value))
+            yield f"{escape(key)}:"
+            yield from (f"  {line}" for line in _lines(value))
+        elif isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value):
+            yield f"{escape(key)}:"
+            for entry in value:
+                yield from (f"  {'  ' if at else '- '}{line}" for at, line in enumerate(_lines(entry)))
         else:
-            lines.append(f"{indent}{escape(key)}: {_value(value)}\n")
-        if indent.endswith("- "):
-            indent = indent[:-2] + "  "
-    return "".join(lines)
+            yield f"{escape(key)}: {_value(value)}"
 
 
 def _value(value: Any) -> str:
     match value:
-        case None | []:
+        case None | [] | "":
             return "-"
         case bool():
             return "yes" if value else "no"
         case list():
             return ", ".join(_value(entry) for entry in value)
         case Mapping():
-            return escape(dumps(dict(value)))
+            return dumps(dict(value))
         case _:
             return escape(value)
 
 
-def _who(neighbor: Row) -> str:
-    name = neighbor.get("system-name")
-    chassis = escape(neighbor.get("chassis-id"))
-    return f"{escape(name)} ({chassis})" if name else chassis
+def _who(neighbor: Row, limit: int | None = WIDEST_CELL) -> str:
+    """The system's name if it tells one, and its chassis id."""
+    name, chassis = neighbor.get("system-name"), _clip(neighbor.get("chassis-id"), limit)
+    return f"{_clip(name, limit)} ({chassis})" if name else chassis
+
+
+def _seconds(value: Any) -> str:
+    return "-" if value is None else f"{escape(value)} s"
 
 
 def _evb_role(evb: Row | None) -> str:
     if not evb:
         return "-"
     return f"{escape(evb.get('evb-mode') or 'symmetric')}, {escape(evb.get('edition'))}"
+
+
+def _bridge_port(port: Row | None) -> str:
+    if not port:
+        return "-"
+    return f"{escape(port.get('bridge'))}, hairpin {'on' if port.get('hairpin') else 'off'}"
+
+
+def _because(event: Row, form: str = ": {}") -> str:
+    return form.format(escape(event["reason"])) if event.get("reason") else ""
+
+
+def _clip(text: Any, limit: int | None = WIDEST_CELL) -> str:
+    """For a column: one neighbour of a long name must not push everybody's lines off the screen."""
+    escaped = escape(text)
+    return escaped if limit is None or len(escaped) <= limit else escaped[: limit - 3] + "..."
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if category(c) in ("Mn", "Me") else 2 if east_asian_width(c) in "WF" else 1 for c in text)

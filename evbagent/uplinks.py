@@ -110,8 +110,8 @@ def _optional(link: Link, settings: UplinkSettings) -> tuple[OptionalTlv, ...]:
     capability = Capability.MAC_BRIDGE if settings.role == "bridge" else Capability.STATION_ONLY
     tlvs: list[OptionalTlv] = [
         PortDescription(link.name.encode()),
-        SystemName((lldp.system_name or gethostname()).encode()[:255]),
-        SystemDescription((lldp.system_description or _system_description()).encode()[:255]),
+        SystemName(_fitting(lldp.system_name or gethostname())),
+        SystemDescription(_fitting(lldp.system_description or _system_description())),
         SystemCapabilities(int(capability), int(capability)),
     ]
     for text in lldp.management_addresses:
@@ -119,6 +119,11 @@ def _optional(link: Link, settings: UplinkSettings) -> tuple[OptionalTlv, ...]:
         family = AddressFamily.IPV4 if address.version == 4 else AddressFamily.IPV6
         tlvs.append(ManagementAddress(family, address.packed, InterfaceNumbering.IF_INDEX, link.index))
     return tuple(tlvs)
+
+
+def _fitting(text: str) -> bytes:
+    """As much of the text as a TLV holds, in whole characters."""
+    return text.encode()[:255].decode(errors="ignore").encode()
 
 
 def _system_description() -> str:

@@ -3,17 +3,19 @@
 import asyncio
 import json
 import os
+import resource
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evbagent.client import AgentNotRunning, Client, ClientError, WaitTimeout
-from evbagent.control import MAX_STREAMS, QUEUED_EVENTS, ControlError, ControlServer
+from evbagent import control
+from evbagent.control import UNSENT_REPLIES_EACH, ControlError, ControlServer
 from evbagent.messages import MAX_REQUEST_OCTETS
+from evbagent.stream import QUEUED_EVENTS
 
 
 class Handler:
@@ -22,17 +24,22 @@ class Handler:
     def __init__(self, data: Any = None) -> None:
         self.data = data
         self.held: set[tuple[str, str]] = set()
+        self.failing: dict[str, Exception] = {}
 
     def show(self, what: str, glob: str | None) -> Any:
         if what == "dcbx":
             raise ControlError("there is no dcbx to show")
         if what == "vsis":
             raise RuntimeError("a bug in what makes the answer")
+        if what == "evb":
+            return object()
         return {"what": what, "glob": glob} if self.data is None else self.data
 
     def holds(self, interface: str, condition: str) -> bool:
         if condition == "rain":
             raise ControlError("cannot wait for 'rain'")
+        if condition in self.failing:
+            raise self.failing[condition]
         return (interface, condition) in self.held
 
 
@@ -52,6 +59,19 @@ def serve(directory: Path, test: Callable[[ControlServer, Handler], Awaitable[No
     asyncio.run(run())
 
 
+@contextmanager
+def open_files(wanted: int) -> Iterator[None]:
+    """Let this process have so many descriptors and no more, if it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        pytest.skip(f"needs {wanted} open files, and may have {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 async def readable(source: socket.socket) -> None:
     """Return when there is something to read."""
     loop = asyncio.get_running_loop()
@@ -66,18 +86,20 @@ async def readable(source: socket.socket) -> None:
 class Raw:
     """A client that says what it likes."""
 
-    def __init__(self, directory: Path, bound: bool = True) -> None:
+    def __init__(self, directory: Path, name: str | None = "", connected: bool = False) -> None:
+        self.path = str(directory / "control.sock")
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        if bound:
-            self.socket.bind("")
-        self.socket.connect(str(directory / "control.sock"))
+        if name is not None:
+            self.socket.bind(name)
+        if connected:
+            self.socket.connect(self.path)
         self.socket.setblocking(False)
 
     def __del__(self) -> None:
         self.socket.close()
 
     def send(self, data: bytes | dict[str, Any]) -> None:
-        self.socket.send(data if isinstance(data, bytes) else json.dumps(data).encode())
+        self.socket.sendto(data if isinstance(data, bytes) else json.dumps(data).encode(), self.path)
 
     async def receive(self) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
@@ -113,7 +135,16 @@ def test_show_is_answered_with_its_id(tmp_path: Path) -> None:
         (b"", "JSON"),
         (b"{", "JSON"),
         (b"\xff\xfe", "JSON"),
-        (b"[" * 10_000, "JSON"),
+        (b"[" * 10_000, "nested"),
+        (b'{"v": 1, "op": ' + b"[" * 500 + b"]" * 500 + b"}", "op:"),
+        (b'{"v": 1, "op": "ping", "id": ' + b"[" * 500 + b"]" * 500 + b"}", "id:"),
+        (b'{"v": 1, "op": "ping", "id": "\\ud800"}', "JSON"),
+        (b'{"v": 1, "op": "ping", "id": NaN}', "JSON"),
+        (b'{"v": 1, "op": "ping", "id": 1' + b"0" * 100 + b"}", "id:"),
+        (b'{"v": 1, "op": "ping"} {}', "JSON"),
+        (b'{"v": 1, "op": "pi\x00ng"}', "JSON"),
+        (b'{"v": 1, "op": "show", "what": "neighb', "JSON"),
+        (b"\x00" * 100_000, "octets"),
         (b"[1]", "object"),
         (b"null", "object"),
         ({"op": "show", "what": "neighbors"}, "v:"),
@@ -150,7 +181,8 @@ def test_a_bad_request_is_told_what_is_wrong(tmp_path: Path, request_: bytes | d
 def test_a_bug_behind_one_request_does_not_end_the_service(tmp_path: Path) -> None:
     async def test(server: ControlServer, handler: Handler) -> None:
         client = Raw(tmp_path)
-        assert (await client.ask(op="show", what="vsis"))["ok"] is False
+        for what in ("vsis", "evb"):
+            assert "its log says why" in (await client.ask(op="show", what=what))["error"]
         assert (await client.ask(op="ping"))["ok"] is True
 
     serve(tmp_path, test)
@@ -158,7 +190,7 @@ def test_a_bug_behind_one_request_does_not_end_the_service(tmp_path: Path) -> No
 
 def test_clients_without_a_name_or_that_vanish_are_passed_over(tmp_path: Path) -> None:
     async def test(server: ControlServer, handler: Handler) -> None:
-        Raw(tmp_path, bound=False).send({"v": 1, "id": 1, "op": "ping"})
+        Raw(tmp_path, name=None).send({"v": 1, "id": 1, "op": "ping"})
         gone = Raw(tmp_path)
         gone.send({"v": 1, "id": 1, "op": "watch"})
         gone.send({"v": 1, "id": 2, "op": "wait", "interface": "eth0", "for": "neighbor"})
@@ -206,11 +238,63 @@ def test_subscribers_get_the_interfaces_they_asked_for(tmp_path: Path) -> None:
     serve(tmp_path, test)
 
 
-def test_streams_are_bounded_and_freed_at_once_by_those_who_leave(tmp_path: Path) -> None:
+def test_a_gap_is_reported_where_it_is(tmp_path: Path) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        slow = await Raw(tmp_path).stream(op="watch")
+        published = 0
+
+        def publish(count: int) -> None:
+            nonlocal published
+            for _ in range(count):
+                server.publish({"event": "link", "interface": "eth0", "number": published})
+                published += 1
+
+        (ours,) = server._watching
+        publish(QUEUED_EVENTS + 1000)
+        number = gaps = after = 0
+        while number < published:
+            event = await slow.receive()
+            if event["event"] == "overflow":
+                number += event["lost"]
+                gaps += 1
+            else:
+                assert event["number"] == number
+                number += 1
+                after += gaps == 1
+            await asyncio.sleep(0)
+            if not gaps and 0 < len(ours._queue) < QUEUED_EVENTS - 10 and published < QUEUED_EVENTS + 1010:
+                publish(10)  # there is room in the queue again, and something left in it
+        assert gaps == 1 and after == 10
+
+    serve(tmp_path, test)
+
+
+def test_a_thousand_subscribers_that_never_read_hold_nobody_up(tmp_path: Path) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        client = Raw(tmp_path)
+        idle = [await client.stream(op="watch") for _ in range(1000)]
+        quick = await client.stream(op="watch")
+        for number in range(20):
+            server.publish({"event": "link", "interface": "eth0", "number": number, "text": "x" * 300})
+            assert json.loads(quick.socket.recv(1 << 16))["number"] == number
+        assert (await client.ask(op="ping"))["ok"] is True
+        idle.clear()
+        while len(server._watching) > 1:
+            await asyncio.sleep(0)
+
+    with open_files(8192):
+        serve(tmp_path, test)
+
+
+def test_streams_are_bounded_and_freed_at_once_by_those_who_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "MAX_STREAMS", 64)
+
     async def test(server: ControlServer, handler: Handler) -> None:
         client = Raw(tmp_path)
         waiting = {"op": "wait", "interface": "eth0", "for": "neighbor"}
-        crowd = [await client.stream(**(waiting if number % 2 else {"op": "watch"})) for number in range(MAX_STREAMS)]
+        crowd = [await client.stream(**(waiting if number % 2 else {"op": "watch"})) for number in range(64)]
         assert "already" in (await client.ask(op="watch"))["error"]
         assert "already" in (await client.ask(**waiting))["error"]
         assert (await client.ask(op="ping"))["ok"]
@@ -220,6 +304,23 @@ def test_streams_are_bounded_and_freed_at_once_by_those_who_leave(tmp_path: Path
         crowd.clear()
 
     serve(tmp_path, test)
+
+
+def test_streams_leave_descriptors_for_the_agents_other_work(tmp_path: Path) -> None:
+    """Without any it could not write its state file."""
+
+    async def test(server: ControlServer, handler: Handler) -> None:
+        client, probe = Raw(tmp_path, connected=True), Raw(tmp_path)
+        for _ in range(400):  # whose ends nobody takes out of the socket
+            with suppress(BlockingIOError):
+                client.send({"v": 1, "id": 7, "op": "watch"})
+            await probe.ask(op="ping")
+        assert len(server._watching) == 128
+        for stream in list(server._watching):
+            server._end(stream)
+
+    with open_files(256):
+        serve(tmp_path, test)
 
 
 def test_wait_answers_at_once_later_or_not_in_time(tmp_path: Path) -> None:
@@ -256,18 +357,110 @@ def test_those_who_wait_and_watch_are_told_when_the_agent_ends(tmp_path: Path) -
     serve(tmp_path, test)
 
 
-def test_unread_replies_are_bounded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("failure", "said"), [(ControlError("no more of that"), "no more of that"), (KeyError("bug"), "its log says why")]
+)
+def test_a_condition_that_fails_later_is_no_trouble_to_who_publishes(
+    tmp_path: Path, failure: Exception, said: str
+) -> None:
     async def test(server: ControlServer, handler: Handler) -> None:
-        rude = Raw(tmp_path)
-        while not server.lost_replies:
-            with suppress(BlockingIOError):
-                rude.send({"v": 1, "id": 1, "op": "show", "what": "neighbors"})
-            await asyncio.sleep(0)
-        rude.socket.close()
         client = Raw(tmp_path)
-        assert (await client.ask(op="ping"))["ok"]
+        one = await client.stream(op="wait", interface="eth0", **{"for": "vsi=1"})
+        other = await client.stream(op="wait", interface="eth0", **{"for": "neighbor"})
+        handler.failing["vsi=1"] = failure
+        handler.held.add(("eth0", "neighbor"))
+        server.publish({"event": "link", "interface": "eth0"})
+        assert said in (await one.receive())["error"]
+        assert await other.receive() == {"v": 1, "held": True}
+        assert not server._waiting
+
+    serve(tmp_path, test)
+
+
+def test_the_timer_of_a_wait_ends_with_its_client(tmp_path: Path) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        stream = await Raw(tmp_path).stream(op="wait", interface="eth0", timeout=3600, **{"for": "neighbor"})
+        ((_, _, timer),) = server._waiting.values()
+        assert timer is not None
+        stream.socket.close()
+        while server._waiting:
+            await asyncio.sleep(0)
+        assert timer.cancelled()
+
+    serve(tmp_path, test)
+
+
+@pytest.mark.parametrize("connected", [False, True])
+@pytest.mark.parametrize("name", ["", "client"])
+def test_a_client_may_have_any_name_and_may_connect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, connected: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def test(server: ControlServer, handler: Handler) -> None:
+        client = Raw(tmp_path, name, connected)
+        stream = await client.stream(op="watch")
+        server.publish({"event": "link", "interface": "eth0"})
+        assert (await stream.receive())["event"] == "link"
+        assert (await client.ask(op="ping"))["ok"] is True
+
+    serve(tmp_path, test)
+
+
+def test_an_answer_is_never_answered(tmp_path: Path) -> None:
+    """A client that has taken another server's name would have the two answer each other for ever."""
+
+    async def test(server: ControlServer, handler: Handler) -> None:
+        client = Raw(tmp_path)
+        client.send({"v": 1, "id": 1, "ok": False, "error": "op: None is none of ping"})
+        client.send({"v": 1, "event": "link"})
+        assert (await client.ask(op="ping"))["ok"] is True
+        assert server.ignored_requests == 2
+        # Bound to the very name that we have, seen from another mount namespace, say.
+        (tmp_path / "control.sock").rename(tmp_path / "ours")
+        mirror = Raw(tmp_path, str(tmp_path / "control.sock"))
+        mirror.path = str(tmp_path / "ours")
+        mirror.send({"v": 1, "id": 1, "op": "ping"})
+        client.path = mirror.path
+        assert (await client.ask(op="ping"))["ok"] is True
+        assert server.ignored_requests == 3
+
+    serve(tmp_path, test)
+
+
+def test_unread_replies_are_bounded_for_each(tmp_path: Path) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        rude, other = Raw(tmp_path), Raw(tmp_path)
+        files = len(os.listdir("/proc/self/fd"))
+        for number in range(600):  # many times what one sending socket may have on its way
+            rude.send({"v": 1, "id": number, "op": "show", "what": "neighbors"})
+            assert (await other.ask(op="ping"))["ok"]
+        assert server.lost_replies > 0
+        assert len(server._unsent) == UNSENT_REPLIES_EACH
+        handler.data = "x"
+        rude.send({"v": 1, "id": "last", "op": "show", "what": "neighbors"})
+        numbers = [(await rude.receive())["id"]]
+        while len(numbers) < UNSENT_REPLIES_EACH or server._unsent:
+            numbers.append((await rude.receive())["id"])
+        assert numbers == list(range(len(numbers)))
+        assert len(os.listdir("/proc/self/fd")) <= files
 
     serve(tmp_path, test, data="x" * 50_000)
+
+
+def test_a_client_that_leaves_with_replies_unsent_leaves_nothing(tmp_path: Path) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        rude, other = Raw(tmp_path), Raw(tmp_path)
+        files = len(os.listdir("/proc/self/fd"))
+        while not server.lost_replies:
+            rude.send({"v": 1, "id": 1, "op": "show", "what": "neighbors"})
+            await other.ask(op="ping")
+        rude.socket.close()
+        while server._unsent or server._retry:
+            await asyncio.sleep(0.01)
+        assert len(os.listdir("/proc/self/fd")) < files
+
+    serve(tmp_path, test, data="x" * 100_000)
 
 
 def test_a_dead_agents_socket_is_replaced_and_anyone_may_ask(tmp_path: Path) -> None:
@@ -282,62 +475,39 @@ def test_a_dead_agents_socket_is_replaced_and_anyone_may_ask(tmp_path: Path) -> 
     serve(tmp_path, test)
 
 
-def test_the_client_reads_large_answers_whole(tmp_path: Path) -> None:
-    rows = [{"number": number, "text": "x" * 1000} for number in range(5000)]
-
+def test_an_agent_that_lives_keeps_its_socket(tmp_path: Path) -> None:
     async def test(server: ControlServer, handler: Handler) -> None:
-        def ask() -> None:
-            with Client(tmp_path) as client:
-                assert client.request("show", what="neighbors") == rows
-                assert client.request("ping") == {"version": 1}
-
-        before = len(os.listdir("/proc/self/fd"))
-        await asyncio.to_thread(ask)
-        assert len(os.listdir("/proc/self/fd")) <= before + 1
-
-    serve(tmp_path, test, data=rows)
-
-
-def test_the_client_waits_watches_and_reports_refusals(tmp_path: Path) -> None:
-    async def test(server: ControlServer, handler: Handler) -> None:
-        loop = asyncio.get_running_loop()
-
-        def ask() -> None:
-            with Client(tmp_path) as client:
-                with pytest.raises(WaitTimeout, match=r"no neighbor within 0\.01 s"):
-                    client.wait("eth0", "neighbor", 0.01)
-                with pytest.raises(ClientError, match="rain"):
-                    client.wait("eth0", "rain", 1)
-                handler.held.add(("eth0", "neighbor"))
-                client.wait("eth0", "neighbor", 1)
-                events = client.events("eth0")
-                loop.call_soon_threadsafe(publish_once_watched)
-                assert next(events) == {"event": "link", "interface": "eth0"}
-                loop.call_soon_threadsafe(server.close)
-                with pytest.raises(AgentNotRunning, match="ended"):
-                    next(events)
-
-        def publish_once_watched() -> None:
-            if server._watching:
-                server.publish({"event": "link", "interface": "eth0"})
-            else:
-                loop.call_soon(publish_once_watched)
-
-        await asyncio.to_thread(ask)
+        with pytest.raises(OSError, match="another agent answers"):
+            await ControlServer(tmp_path / "control.sock", Handler()).start()
+        assert (await Raw(tmp_path).ask(op="ping"))["ok"] is True
 
     serve(tmp_path, test)
 
 
-def test_without_an_agent_the_client_says_how_to_start_one(tmp_path: Path) -> None:
-    with pytest.raises(AgentNotRunning, match="evbagent run"):
-        Client(tmp_path)
-    dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    dead.bind(str(tmp_path / "control.sock"))
-    dead.close()
-    with pytest.raises(AgentNotRunning, match="evbagent run"):
-        Client(tmp_path)
+def test_a_successors_socket_is_left_alone(tmp_path: Path) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        (tmp_path / "control.sock").unlink()
+        successor = ControlServer(tmp_path / "control.sock", Handler())
+        await successor.start()
+        server.close()
+        server.close()
+        assert (await Raw(tmp_path).ask(op="ping"))["ok"] is True
+        successor.close()
+        assert not (tmp_path / "control.sock").exists()
+
+    serve(tmp_path, test)
+
+
+def test_what_is_no_socket_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "control.sock").write_text("precious")
+    with pytest.raises(OSError, match="is not a socket"):
+        asyncio.run(ControlServer(tmp_path / "control.sock", Handler()).start())
+    assert (tmp_path / "control.sock").read_text() == "precious"
 
 
 def test_a_path_too_long_for_a_socket_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ClientError, match="longer than"):
-        Client(tmp_path / ("d" * 120))
+    server = ControlServer(tmp_path / ("d" * 120) / "control.sock", Handler())
+    with pytest.raises(OSError, match="longer than"):
+        asyncio.run(server.start())
+    server.publish({"event": "link", "interface": "eth0"})
+    server.close()

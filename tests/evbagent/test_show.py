@@ -1,0 +1,254 @@
+"""What people read: tables and lines, whatever the network or the agent has put into them."""
+
+from typing import Any
+
+import pytest
+
+from evbagent.show import WIDEST_CELL, escape, event_line, render, table
+
+NEIGHBOR: dict[str, Any] = {
+    "interface": "eth0",
+    "scope": "nearest-bridge",
+    "remote-index": 1,
+    "chassis-id": "02:00:00:00:00:0a",
+    "port-id": "ge-0/0/1",
+    "time-to-live": 120,
+    "system-name": "switch1",
+    "system-capabilities-enabled": ["bridge", "router"],
+    "management-address": [
+        {"address-subtype": "ipv4", "address": "192.0.2.1"},
+        {"address-subtype": "ipv6", "address": "2001:db8::1"},
+    ],
+    "remote-unknown-tlv": [],
+    "evb": {"edition": "ratified", "evb-mode": "bridge", "group-ids": None},
+}
+FORWARDING = {
+    "mode": "veb",
+    "reflective-relay": "inactive",
+    "edition": "ratified",
+    "reason": "the switch refuses",
+    "since": "",
+}
+INTERFACE: dict[str, Any] = {
+    "name": "eth0",
+    "ifindex": 2,
+    "oper-status": "up",
+    "role": "station",
+    "forwarding": FORWARDING,
+    "bridge-port": {"bridge": "br0", "hairpin": True},
+    "attachments": [{"name": "tap1", "mode": "veb"}, {"name": "tap2", "mode": "private"}],
+    "warnings": ["two neighbours claim the role of bridge"],
+}
+EVB = {
+    "interface": "eth0",
+    "forwarding": FORWARDING,
+    "local": {"evb-mode": "station", "reflective-relay-request": True, "group-ids": None},
+    "remote": {"evb-mode": "bridge", "reflective-relay-capable": False},
+    "operational": {"reflective-relay": False, "ecp-retries": 3},
+}
+STATISTICS = {"interface": "eth0", "scope": "nearest-bridge", "tx-total-frames": 12, "rx-total-frames": 0}
+DATA: dict[str, list[dict[str, Any]]] = {
+    "neighbors": [NEIGHBOR],
+    "interfaces": [INTERFACE],
+    "evb": [EVB],
+    "statistics": [STATISTICS],
+    "vsis": [{"vsi-id": "1"}],
+    "dcbx": [{"interface": "eth0"}],
+}
+HOSTILE = {
+    "\x1b[2J\x1b]0;owned\x07": r"\x1b[2J\x1b]0;owned\x07",
+    "a\x00b": r"a\x00b",
+    "a\nb\r\tc": r"a\nb\r\tc",
+    "\x9b31m": r"\x9b31m",
+    "\u202egnp.exe\u2066\u2069": r"\u202egnp.exe\u2066\u2069",
+    "a\u2028b\u200b": r"a\u2028b\u200b",
+    "\udcff": r"\udcff",
+    "\U000e0041": r"\U000e0041",
+    "Zürich 東京": "Zürich 東京",
+}
+
+
+def only_text(text: str) -> bool:
+    return all(line.isprintable() for line in text.split("\n"))
+
+
+def test_one_line_for_each_neighbor() -> None:
+    assert render("neighbors", [NEIGHBOR, {**NEIGHBOR, "interface": "eth10", "system-name": None, "evb": None}]) == (
+        "INTERFACE  SCOPE           SYSTEM                       PORT      TTL    EVB\n"
+        "eth0       nearest-bridge  switch1 (02:00:00:00:00:0a)  ge-0/0/1  120 s  bridge, ratified\n"
+        "eth10      nearest-bridge  02:00:00:00:00:0a            ge-0/0/1  120 s  -\n"
+    )
+
+
+def test_details_of_a_neighbor_are_everything() -> None:
+    assert render("neighbors", [NEIGHBOR], details=True) == (
+        "interface: eth0\n"
+        "scope: nearest-bridge\n"
+        "remote-index: 1\n"
+        "chassis-id: 02:00:00:00:00:0a\n"
+        "port-id: ge-0/0/1\n"
+        "time-to-live: 120\n"
+        "system-name: switch1\n"
+        "system-capabilities-enabled: bridge, router\n"
+        "management-address:\n"
+        "  - address-subtype: ipv4\n"
+        "    address: 192.0.2.1\n"
+        "  - address-subtype: ipv6\n"
+        "    address: 2001:db8::1\n"
+        "remote-unknown-tlv: -\n"
+        "evb:\n"
+        "  edition: ratified\n"
+        "  evb-mode: bridge\n"
+        "  group-ids: -\n"
+    )
+
+
+def test_interfaces_with_their_guests_and_warnings() -> None:
+    bare = {"name": "eth1", "forwarding": None, "bridge-port": None, "attachments": [], "warnings": []}
+    assert render("interfaces", [INTERFACE, bare]) == (
+        "INTERFACE  STATUS  ROLE     MODE  RELAY     BRIDGE PORT      GUESTS\n"
+        "eth0       up      station  veb   inactive  br0, hairpin on  tap1 (veb), tap2 (private)\n"
+        "eth1       -       -        -     -         -                -\n"
+        "eth0: two neighbours claim the role of bridge\n"
+    )
+
+
+def test_evb_side_by_side() -> None:
+    assert render("evb", [EVB, {"interface": "eth1", "local": None, "remote": None, "operational": None}]) == (
+        "eth0: reflective relay inactive, mode veb\n"
+        "  the switch refuses\n"
+        "                            local    remote  operational\n"
+        "  evb-mode                  station  bridge  -\n"
+        "  reflective-relay-request  yes      -       -\n"
+        "  group-ids                 -        -       -\n"
+        "  reflective-relay-capable  -        no      -\n"
+        "  reflective-relay          -        -       no\n"
+        "  ecp-retries               -        -       3\n"
+        "\n"
+        "eth1: reflective relay -, mode -\n"
+    )
+
+
+def test_statistics_one_counter_a_line() -> None:
+    assert render("statistics", [STATISTICS]) == (
+        "eth0, nearest-bridge:\n  tx-total-frames  12\n  rx-total-frames  0\n"
+    )
+
+
+@pytest.mark.parametrize("what", DATA)
+@pytest.mark.parametrize("details", [False, True])
+def test_nothing_to_show_says_so(what: str, details: bool) -> None:
+    assert render(what, [], details) == f"no {what}\n"
+    assert render(what, None, details) == f"no {what}\n"
+
+
+@pytest.mark.parametrize("what", DATA)
+@pytest.mark.parametrize("details", [False, True])
+def test_nulls_and_missing_fields_are_dashes(what: str, details: bool) -> None:
+    for row in ({}, dict.fromkeys(DATA[what][0])):
+        text = render(what, [row], details)
+        assert "None" not in text
+        assert only_text(text)
+
+
+@pytest.mark.parametrize("what", DATA)
+@pytest.mark.parametrize("details", [False, True])
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_no_table_lets_anything_but_text_through(what: str, details: bool, hostile: str) -> None:
+    text = render(what, [replace_texts(row, hostile) for row in DATA[what]], details)
+    assert only_text(text)
+    assert text.endswith("\n")
+
+
+def test_the_configuration_is_json() -> None:
+    assert render("config", {"role": "\x1b"}) == '{\n  "role": "\\u001b"\n}\n'
+
+
+@pytest.mark.parametrize(("hostile", "harmless"), HOSTILE.items())
+def test_escape_spells_out_what_is_not_text(hostile: str, harmless: str) -> None:
+    assert escape(hostile) == harmless
+
+
+def test_long_names_leave_the_columns_readable_and_are_whole_in_details() -> None:
+    neighbor = {**NEIGHBOR, "system-name": "n" * 255, "chassis-id": "c" * 255, "port-id": "\x00" * 255}
+    line = render("neighbors", [neighbor]).splitlines()[1]
+    assert len(line) < 4 * WIDEST_CELL + 40
+    assert "n..." in line and "c..." in line and "..." in line
+    details = render("neighbors", [neighbor], details=True)
+    assert "n" * 255 in details and "\\x00" * 255 in details
+
+
+def test_columns_line_up_under_wide_and_combining_characters() -> None:
+    lines = table(("A", "B"), [("東京", "x"), ("e\u0301", "x"), ("", "x")]).splitlines()
+    assert lines == ["A     B", "東京  x", "e\u0301     x", "-     x"]
+
+
+TIME = "2026-11-22T09:30:00.100Z"
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            {"event": "neighbor-added", "scope": "nearest-bridge", "neighbor": NEIGHBOR},
+            "neighbor-added switch1 (02:00:00:00:00:0a) port ge-0/0/1 in nearest-bridge",
+        ),
+        (
+            {"event": "neighbor-updated", "scope": "nearest-bridge", "neighbor": {**NEIGHBOR, "system-name": ""}},
+            "neighbor-updated 02:00:00:00:00:0a port ge-0/0/1 in nearest-bridge",
+        ),
+        (
+            {"event": "neighbor-removed", "scope": "nearest-bridge", "reason": "aged out", "neighbor": NEIGHBOR},
+            "neighbor-removed switch1 (02:00:00:00:00:0a) port ge-0/0/1 in nearest-bridge (aged out)",
+        ),
+        (
+            {
+                "event": "reflective-relay",
+                "reflective-relay": "active",
+                "was": "unknown",
+                "mode": "vepa",
+                "reason": "agreed",
+            },
+            "reflective-relay active, mode vepa (was unknown): agreed",
+        ),
+        ({"event": "link", "oper-status": "down"}, "link down"),
+        (
+            {"event": "attachment", "action": "changed", "name": "tap1", "mode": "veb", "reason": "the switch refuses"},
+            "attachment tap1 changed, mode veb: the switch refuses",
+        ),
+        ({"event": "attachment", "action": "removed", "name": "tap1"}, "attachment tap1 removed, mode -"),
+        ({"event": "warning", "warning": "two bridges"}, "warning two bridges"),
+        (
+            {"event": "too-many-neighbors", "scope": "nearest-bridge", "too-many-neighbors": True},
+            "too-many-neighbors yes in nearest-bridge",
+        ),
+        ({"event": "configuration", "ok": True}, "configuration in force"),
+        (
+            {"event": "configuration", "ok": False, "error": "a.toml: role: what?"},
+            "configuration refused, the old one stays in force: a.toml: role: what?",
+        ),
+        ({"event": "evb", "remote": {"evb-mode": "bridge"}}, 'evb remote={"evb-mode": "bridge"}'),
+        ({"event": "sunrise", "bright": True, "rays": [1, 2]}, "sunrise bright=yes rays=1, 2"),
+        ({"event": "overflow", "lost": 7}, "overflow 7 events lost: they came faster than they were read"),
+    ],
+)
+def test_an_event_is_one_line(event: dict[str, Any], line: str) -> None:
+    assert event_line({"time": TIME, "interface": "eth0", **event}) == f"{TIME} eth0         {line}"
+    assert event_line({**event, "v": 1}) == f"{'':24} -            {line}"
+    for hostile in HOSTILE:
+        assert event_line(replace_texts({"time": TIME, "interface": "eth0", **event}, hostile)).isprintable()
+        # The names of events and of their fields come from the agent, not from the network; all the same:
+        assert event_line({**replace_texts(event, hostile), "event": event["event"], hostile: 1}).isprintable()
+    assert "None" not in event_line({**dict.fromkeys(event), "event": event["event"]})
+    assert event_line({"event": event["event"]})
+
+
+def replace_texts(value: Any, text: str) -> Any:
+    match value:
+        case str():
+            return text
+        case list():
+            return [replace_texts(entry, text) for entry in value]
+        case dict():
+            return {key: replace_texts(entry, text) for key, entry in value.items()}
+    return value
