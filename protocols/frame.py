@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from re import fullmatch
 
 from protocols.errors import DecodeError
 
@@ -71,10 +72,9 @@ def format_mac(address: bytes) -> str:
 
 def parse_mac(text: str) -> bytes:
     """Six octets from `02:00:00:00:00:0a` or `02-00-00-00-00-0a`; ValueError for anything else."""
-    parts = text.replace("-", ":").split(":")
-    if len(parts) != 6 or not all(len(part) == 2 for part in parts):
+    if fullmatch(_MAC, text) is None:
         raise ValueError(f"{text!r} is not a MAC address")
-    try:
-        return bytes(int(part, 16) for part in parts)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a MAC address") from None
+    return bytes.fromhex(text.replace(text[2], ""))
+
+
+_MAC = r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}"

@@ -10,7 +10,14 @@ from protocols.evb.station import EvbStation
 from protocols.evb.status import Edition, EvbSettings, Forwarding, Relay, Role
 from protocols.frame import ETHERTYPE_LLDP, EthernetFrame, Scope
 from protocols.lldp.agent import AdminStatus, LldpAgent, LocalSystem
-from protocols.lldp.mib import RemoteAdded, RemoteChange, RemoteRemoved, RemoteUpdated, TooManyNeighbors
+from protocols.lldp.mib import (
+    RemoteAdded,
+    RemoteChange,
+    RemoteRemoved,
+    RemoteSystem,
+    RemoteUpdated,
+    TooManyNeighbors,
+)
 from protocols.lldp.tlvs import ChassisId, Msap, OptionalTlv, OrganizationalTlv, PortId, SystemName, printable
 from protocols.lldp.tx import TxSettings
 from protocols.timers import Instant
@@ -170,7 +177,7 @@ class PortStack:
                 changes = self._configure(settings, now)
             case RelayAble(able, because):
                 if isinstance(self.evb, EvbBridge):
-                    self.evb.set_able(able, because)
+                    self.evb.set_able(able, because, now)
             case RelaySet(on, error):
                 if isinstance(self.evb, EvbBridge):
                     first = [Configure(effect) for effect in self.evb.relay_set(on, error, now)]
@@ -226,16 +233,23 @@ class PortStack:
             return
         match change:
             case RemoteAdded(remote) | RemoteUpdated(remote):
-                organizational = [tlv for tlv in remote.pdu.optional if isinstance(tlv, OrganizationalTlv)]
-                self.evb.heard(remote.pdu.msap, [(tlv.oui, tlv.subtype, tlv.value) for tlv in organizational])
+                self._tell_evb(remote)
             case RemoteRemoved(remote, _):
                 self.evb.lost(remote.pdu.msap)
             case TooManyNeighbors():
                 pass
 
+    def _tell_evb(self, remote: RemoteSystem) -> None:
+        organizational = [tlv for tlv in remote.pdu.optional if isinstance(tlv, OrganizationalTlv)]
+        self.evb.heard(remote.pdu.msap, [(tlv.oui, tlv.subtype, tlv.value) for tlv in organizational])
+
     def _configure(self, settings: PortSettings, now: Instant) -> list[tuple[LldpAgent, RemoteChange]]:
-        self.settings = settings
+        former, self.settings = self.settings, settings
         self.evb.configure(settings.evb)
+        if self.enabled and settings.evb.editions != former.evb.editions:
+            # A TLV that was not read so far may never be news again: its sender has said it.
+            for remote in self.agents[EVB_SCOPE].rx.remotes.systems():
+                self._tell_evb(remote)
         changes: list[tuple[LldpAgent, RemoteChange]] = []
         for scope, agent in self.agents.items():
             agent.configure(settings.tx, settings.max_neighbors, now)

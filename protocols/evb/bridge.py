@@ -52,6 +52,7 @@ class Event(Enum):
     SET_ON = auto()
     SET_OFF = auto()
     SET_FAILED = auto()  # the port could not be switched, or somebody else switched it back
+    PORT_TAKEN = auto()  # the port is able anew: it is another one than before, and does not reflect yet
 
 
 class Action(Enum):
@@ -71,14 +72,17 @@ TRANSITIONS: Mapping[tuple[RelayState, Event], tuple[Action, RelayState]] = {
     (RelayState.ON, Event.RELEASED): (Action.SWITCH_OFF, RelayState.TURNING_OFF),
     (RelayState.ON, Event.WITHDRAWN): (Action.START_GRACE, RelayState.WITHDRAWING),
     (RelayState.ON, Event.SET_FAILED): (Action.NOTHING, RelayState.FAILED),
+    (RelayState.ON, Event.PORT_TAKEN): (Action.NOTHING, RelayState.OFF),
     (RelayState.WITHDRAWING, Event.WANTED): (Action.NOTHING, RelayState.ON),
     (RelayState.WITHDRAWING, Event.RELEASED): (Action.SWITCH_OFF, RelayState.TURNING_OFF),
     (RelayState.WITHDRAWING, Event.GRACE_OVER): (Action.SWITCH_OFF, RelayState.TURNING_OFF),
     (RelayState.WITHDRAWING, Event.SET_FAILED): (Action.NOTHING, RelayState.OFF),
+    (RelayState.WITHDRAWING, Event.PORT_TAKEN): (Action.NOTHING, RelayState.OFF),
     (RelayState.TURNING_OFF, Event.SET_OFF): (Action.NOTHING, RelayState.OFF),
     (RelayState.TURNING_OFF, Event.SET_FAILED): (Action.NOTHING, RelayState.OFF),
     (RelayState.FAILED, Event.RELEASED): (Action.NOTHING, RelayState.OFF),
     (RelayState.FAILED, Event.WITHDRAWN): (Action.NOTHING, RelayState.OFF),
+    (RelayState.FAILED, Event.PORT_TAKEN): (Action.NOTHING, RelayState.OFF),
 }
 
 
@@ -102,10 +106,16 @@ class EvbBridge:
         self.peers.editions = settings.editions
         self._candidates = self.peers.select()
 
-    def set_able(self, able: bool, because: str) -> None:
-        """Whether this port can reflect at all (it is a port of a bridge that we may switch); if not, why."""
+    def set_able(self, able: bool, because: str, now: Instant) -> None:
+        """Whether this port can reflect at all (it is a port of a bridge that we may switch); if not, why.
+
+        Able is said once of each port that is taken charge of: it is switched on anew if it is to reflect.
+        """
         self.able = able
         self.unable_because = because
+        if able:
+            self.error = None
+            self._step(Event.PORT_TAKEN, now)
 
     def heard(self, key: NeighborKey, bodies: Iterable[EvbBody]) -> None:
         """A neighbour's TLVs, new or changed."""
@@ -226,12 +236,14 @@ class EvbBridge:
         if candidates.peer is None:
             if candidates.same_role:
                 return f"{describe(candidates.same_role[0])} is an EVB bridge, not a station"
+            if candidates.unusable:
+                return f"{describe(candidates.unusable[0])} sends an EVB TLV that names no usable role"
             return "the neighbor speaks LLDP but not EVB"
         if not self.settings.reflective_relay:
             return "reflective relay is not offered (configuration)"
         if not self.able:
             return f"this port cannot reflect: {self.unable_because}"
-        if self.error is not None:
+        if self.state is RelayState.FAILED:
             return f"reflective relay could not be switched on: {self.error}"
         if not candidates.peer.tlv.relay_request:
             return f"{describe(candidates.peer.key)} does not ask for reflective relay"

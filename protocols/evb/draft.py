@@ -3,7 +3,7 @@
 It names no role; both sides say what they support and what they have configured.
 """
 
-from construct import BitsInteger, BitStruct, ConstructError, Flag, Int8ub, Int16ub, Padding, Struct
+from construct import BitsInteger, BitStruct, Flag, Int8ub, Int16ub, Padding, Struct
 
 from protocols.errors import DecodeError
 from protocols.evb.status import Edition, EvbCapability, EvbTlv, RelayStatus, Statement
@@ -27,10 +27,7 @@ def decode(body: bytes) -> EvbTlv:
     """Read the octets after OUI and subtype; DecodeError when short, or when no forwarding mode is supported."""
     if len(body) < LENGTH:
         raise DecodeError(f"draft EVB TLV has {len(body)} octets after its subtype, needs {LENGTH}")
-    try:
-        fields = _BODY.parse(body[:LENGTH])
-    except ConstructError as error:
-        raise DecodeError(f"draft EVB TLV: {error}") from error
+    fields = _BODY.parse(body[:LENGTH])  # cannot fail: every value of these octets means something
     if not (fields.supported_modes.standard or fields.supported_modes.relay):
         raise DecodeError("draft EVB TLV supports no forwarding mode")
     supported = EvbCapability(fields.supported_capabilities.bits)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from construct import BitsInteger, BitStruct, ConstructError, Flag, Padding
+from construct import BitsInteger, BitStruct, Flag, Padding
 
 from protocols.errors import DecodeError
 from protocols.evb.status import Edition, EvbTlv, Exponent, RelayStatus, Role, Statement
@@ -35,10 +35,7 @@ def decode(body: bytes) -> EvbTlv:
     """Read the octets after OUI and subtype; what follows the first five is ignored, fewer are a DecodeError."""
     if len(body) < LENGTH:
         raise DecodeError(f"EVB TLV has {len(body)} octets after its subtype, needs {LENGTH}")
-    try:
-        fields = _BODY.parse(body[:LENGTH])
-    except ConstructError as error:
-        raise DecodeError(f"EVB TLV: {error}") from error
+    fields = _BODY.parse(body[:LENGTH])  # cannot fail: every value of these octets means something
     role = _MODES.get(fields.mode)
     bridge = role is Role.BRIDGE
     return EvbTlv(

@@ -130,9 +130,9 @@ class EvbStation:
 
 def several(candidates: Candidates, role: str, describe: Callable[[NeighborKey], str]) -> str:
     """The sentence for a link on which more than one system plays the other role."""
-    names = sorted(describe(key) for key in candidates.claimants)
-    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-    return f"{len(names)} systems claim to be the {role}: {shown}"
+    claimants = sorted(candidates.claimants)
+    shown = ", ".join(describe(key) for key in claimants[:4]) + (", ..." if len(claimants) > 4 else "")
+    return f"{len(claimants)} systems claim to be the {role}: {shown}"
 
 
 def role_warnings(candidates: Candidates, own: Role, describe: Callable[[NeighborKey], str]) -> list[str]:

@@ -31,7 +31,7 @@ class EvbCapability(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Exponent:
-    """A timer of 10 us * 2^value. `echoed` (ROL): the sender runs on the value that it received and repeats it."""
+    """A timer of 10 us * 2^value. `echoed` (ROL): the sender runs on the value that it received (lldpad repeats it)."""
 
     value: int
     echoed: bool = False
@@ -166,14 +166,13 @@ class EvbSettings:
 
 
 def propose(own: int, received: Exponent | None) -> Exponent:
-    """RWD or RKA to transmit: the greater proposal, marked as an echo when it is the peer's.
+    """RWD or RKA to transmit: always our own proposal, marked when the peer's is the greater, which is then run on.
 
-    An echo that comes back to its author is no proposal. Taking it for one is how two lldpads ratchet: neither can ever
-    come down again (interop-notes E7).
+    The peer's value is never repeated. lldpad repeats the greater one, with the mark even on a value that is its own
+    too: two that do so never come down again (interop-notes E7), and who repeats to lldpad cannot tell whose the value
+    is that comes back.
     """
-    if received is None or received.echoed or not own < received.value <= MAX_EXPONENT:
-        return Exponent(own)
-    return Exponent(received.value, echoed=True)
+    return Exponent(own, echoed=received is not None and own < received.value <= MAX_EXPONENT)
 
 
 def resolve(edition: Edition, statement: Statement, reflective_relay: bool) -> Operational:

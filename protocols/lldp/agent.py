@@ -98,7 +98,9 @@ class LldpAgent:
         """
         if local == self.local:
             return
-        if self.tx_statistics.total and self._former is None and not local.same_identity(self.local):
+        if self._former is not None and local.same_identity(self._former):
+            self._former = None  # back before anything was said: nobody left
+        elif self._former is None and self.tx_statistics.total and not local.same_identity(self.local):
             self._former = self.local
         self.local = local
         self._encoded = None

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from struct import error as StructError
 
-from construct import Bytes, Construct, ConstructError, Container, Int8ub, Int16ub, Int32ub, Struct, this
+from construct import Construct, ConstructError, Container, Int8ub, Int16ub, Int32ub, Struct
 
 from protocols.errors import DecodeError
 from protocols.lldp.tlvs import (
@@ -23,20 +24,15 @@ from protocols.tlv import RawTlv, encode_tlv, walk
 
 CHASSIS_ID, PORT_ID, TIME_TO_LIVE = 1, 2, 3
 PORT_DESCRIPTION, SYSTEM_NAME, SYSTEM_DESCRIPTION, SYSTEM_CAPABILITIES, MANAGEMENT_ADDRESS = 4, 5, 6, 7, 8
+FIRST_RESERVED, LAST_RESERVED = 9, 126
 ORGANIZATIONAL = 127
-MAX_IDENTIFIER, MAX_TEXT = 256, 255
+MAX_SUBTYPE, MAX_IDENTIFIER, MAX_TEXT, MAX_ADDRESS, MAX_OID = 7, 255, 255, 31, 128
 END_OF_LLDPDU = b"\0\0"
 
+# Numbers only: compiled, `Bytes` would take what is left for what was asked, and numbers fail with struct's own error.
 _CAPABILITIES = Struct("supported" / Int16ub, "enabled" / Int16ub).compile()
-_MANAGEMENT = Struct(
-    "length" / Int8ub,
-    "subtype" / Int8ub,
-    "address" / Bytes(this.length - 1),
-    "numbering" / Int8ub,
-    "number" / Int32ub,
-    "oid_length" / Int8ub,
-    "oid" / Bytes(this.oid_length),
-).compile()
+_INTERFACE = Struct("numbering" / Int8ub, "number" / Int32ub, "oid_length" / Int8ub).compile()
+_INTERFACE_SIZE = _INTERFACE.sizeof()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +50,25 @@ def decode_lldpdu(payload: bytes) -> Reading:
     walked = walk(payload)
     if walked.error:
         raise walked.error
-    chassis_id, port_id, ttl = _mandatory(walked.tlvs)
+    end = len(payload) if walked.end is None else walked.end
+    chassis_id, port_id, ttl = _mandatory(walked.tlvs, end)
     if ttl == 0:
         return Reading(Lldpdu(chassis_id, port_id, 0))
-    optional: dict[OptionalTlv | RawTlv, OptionalTlv] = {}
-    errors: list[DecodeError] = []
-    once: set[int] = set()
     kept: list[OptionalTlv] = []
+    errors: list[DecodeError] = []
+    seen: set[object] = set()
     unrecognized = 0
     for tlv in walked.tlvs[3:]:
         try:
             value = _decode_optional(tlv)
-            if tlv.type in once:
-                raise DecodeError(f"a second TLV of type {tlv.type}", tlv.offset)
-            if tlv.type == MANAGEMENT_ADDRESS and value in optional:
-                raise DecodeError("the same management address twice", tlv.offset)
+            once = _once(value)
+            if once in seen:
+                raise DecodeError(f"TLV of type {tlv.type} repeats an earlier one", tlv.offset)
         except DecodeError as error:
             errors.append(error)
             continue
-        if tlv.type in _SINGLE:
-            once.add(tlv.type)
-        optional[value] = value
+        if once is not None:
+            seen.add(once)
         kept.append(value)
         unrecognized += isinstance(value, UnrecognizedTlv)
     pdu = Lldpdu(chassis_id, port_id, ttl, tuple(kept))
@@ -83,9 +77,10 @@ def decode_lldpdu(payload: bytes) -> Reading:
 
 def encode_lldpdu(pdu: Lldpdu) -> bytes:
     """The LLDPDU with its End TLV; ValueError when a value does not fit its TLV."""
+    _fits("time to live", pdu.ttl, 0, 0xFFFF)
     parts = [
-        encode_tlv(CHASSIS_ID, bytes([pdu.chassis_id.subtype]) + pdu.chassis_id.id),
-        encode_tlv(PORT_ID, bytes([pdu.port_id.subtype]) + pdu.port_id.id),
+        encode_tlv(CHASSIS_ID, _identifier("chassis ID", pdu.chassis_id)),
+        encode_tlv(PORT_ID, _identifier("port ID", pdu.port_id)),
         encode_tlv(TIME_TO_LIVE, pdu.ttl.to_bytes(2, "big")),
     ]
     return b"".join([*parts, *(_encode_optional(tlv) for tlv in pdu.optional), END_OF_LLDPDU])
@@ -96,28 +91,7 @@ def shutdown(chassis_id: ChassisId, port_id: PortId) -> bytes:
     return encode_lldpdu(Lldpdu(chassis_id, port_id, 0))
 
 
-def _mandatory(tlvs: tuple[RawTlv, ...]) -> tuple[ChassisId, PortId, int]:
-    for tlv, wanted, name in zip(tlvs, (CHASSIS_ID, PORT_ID, TIME_TO_LIVE), _MANDATORY_NAMES, strict=False):
-        if tlv.type != wanted:
-            raise DecodeError(f"TLV {wanted} is of type {tlv.type}, not {name}", tlv.offset)
-    if len(tlvs) < 3:
-        raise DecodeError(f"no {_MANDATORY_NAMES[len(tlvs)]} TLV")
-    for tlv in tlvs[3:]:
-        if tlv.type in (CHASSIS_ID, PORT_ID, TIME_TO_LIVE):
-            raise DecodeError(f"a second {_MANDATORY_NAMES[tlv.type - 1]} TLV", tlv.offset)
-    for tlv, name in zip(tlvs[:2], _MANDATORY_NAMES, strict=False):
-        if not 2 <= len(tlv.value) <= MAX_IDENTIFIER:
-            raise DecodeError(f"{name} TLV of {len(tlv.value)} octets", tlv.offset)
-        if not 1 <= tlv.value[0] <= 7:
-            raise DecodeError(f"{name} subtype {tlv.value[0]} is reserved", tlv.offset)
-    if len(tlvs[2].value) < 2:
-        raise DecodeError(f"time to live TLV of {len(tlvs[2].value)} octets", tlvs[2].offset)
-    chassis, port, ttl = (tlv.value for tlv in tlvs[:3])
-    return ChassisId(chassis[0], chassis[1:]), PortId(port[0], port[1:]), int.from_bytes(ttl[:2], "big")
-
-
 _MANDATORY_NAMES = ("chassis ID", "port ID", "time to live")
-_SINGLE = frozenset({PORT_DESCRIPTION, SYSTEM_NAME, SYSTEM_DESCRIPTION, SYSTEM_CAPABILITIES})
 _TEXTS: Mapping[int, Callable[[bytes], OptionalTlv]] = {
     PORT_DESCRIPTION: PortDescription,
     SYSTEM_NAME: SystemName,
@@ -125,17 +99,44 @@ _TEXTS: Mapping[int, Callable[[bytes], OptionalTlv]] = {
 }
 
 
+def _mandatory(tlvs: tuple[RawTlv, ...], end: int) -> tuple[ChassisId, PortId, int]:
+    for tlv, wanted, name in zip(tlvs, (CHASSIS_ID, PORT_ID, TIME_TO_LIVE), _MANDATORY_NAMES, strict=False):
+        if tlv.type != wanted:
+            raise DecodeError(f"TLV {wanted} is of type {tlv.type}, not {name}", tlv.offset)
+    if len(tlvs) < 3:
+        raise DecodeError(f"no {_MANDATORY_NAMES[len(tlvs)]} TLV", end)
+    for tlv in tlvs[3:]:
+        if tlv.type in (CHASSIS_ID, PORT_ID, TIME_TO_LIVE):
+            raise DecodeError(f"a second {_MANDATORY_NAMES[tlv.type - 1]} TLV", tlv.offset)
+    for tlv, name in zip(tlvs[:2], _MANDATORY_NAMES, strict=False):
+        if not 2 <= len(tlv.value) <= 1 + MAX_IDENTIFIER:
+            raise DecodeError(f"{name} TLV of {len(tlv.value)} octets", tlv.offset)
+        if not 1 <= tlv.value[0] <= MAX_SUBTYPE:
+            raise DecodeError(f"{name} subtype {tlv.value[0]} is reserved", tlv.offset)
+    if len(tlvs[2].value) < 2:
+        raise DecodeError(f"time to live TLV of {len(tlvs[2].value)} octets", tlvs[2].offset)
+    chassis, port, ttl = (tlv.value for tlv in tlvs[:3])
+    return ChassisId(chassis[0], chassis[1:]), PortId(port[0], port[1:]), int.from_bytes(ttl[:2], "big")
+
+
+def _once(value: OptionalTlv) -> object:
+    """What may not come twice in one LLDPDU: a management address whatever its interface (802.1AB 8.5.9.9), a kind."""
+    if isinstance(value, ManagementAddress):
+        return value.subtype, value.address
+    return None if isinstance(value, (OrganizationalTlv, UnrecognizedTlv)) else type(value)
+
+
 def _decode_optional(tlv: RawTlv) -> OptionalTlv:
-    if tlv.type in _TEXTS:
-        if len(tlv.value) > MAX_TEXT:
-            raise DecodeError(f"text of {len(tlv.value)} octets in a TLV of type {tlv.type}", tlv.offset)
-        return _TEXTS[tlv.type](tlv.value)
     if tlv.type == ORGANIZATIONAL:
         if len(tlv.value) < 4:
             raise DecodeError(f"organizational TLV of {len(tlv.value)} octets", tlv.offset)
         return OrganizationalTlv(tlv.value[:3], tlv.value[3], tlv.value[4:])
+    if tlv.type in _TEXTS:
+        if len(tlv.value) > MAX_TEXT:
+            raise DecodeError(f"text of {len(tlv.value)} octets in a TLV of type {tlv.type}", tlv.offset)
+        return _TEXTS[tlv.type](tlv.value)
     if tlv.type == SYSTEM_CAPABILITIES:
-        fields = _parse(_CAPABILITIES, tlv, "system capabilities")
+        fields = _parse(_CAPABILITIES, tlv, 0)
         if fields.enabled & ~fields.supported:
             raise DecodeError("capabilities are enabled that are not supported", tlv.offset)
         return SystemCapabilities(fields.supported, fields.enabled)
@@ -145,36 +146,74 @@ def _decode_optional(tlv: RawTlv) -> OptionalTlv:
 
 
 def _decode_management(tlv: RawTlv) -> ManagementAddress:
-    if not tlv.value or not 2 <= tlv.value[0] <= 32:
+    value = tlv.value
+    if not value or not 2 <= value[0] <= 1 + MAX_ADDRESS:
         raise DecodeError("management address string length is not 2 to 32", tlv.offset)
-    fields = _parse(_MANAGEMENT, tlv, "management address")
-    if fields.oid_length > 128:
-        raise DecodeError(f"management address with an OID of {fields.oid_length} octets", tlv.offset)
-    return ManagementAddress(fields.subtype, fields.address, fields.numbering, fields.number, fields.oid)
+    interface = 1 + value[0]
+    fields = _parse(_INTERFACE, tlv, interface)
+    oid = interface + _INTERFACE_SIZE
+    if fields.oid_length > MAX_OID or oid + fields.oid_length > len(value):
+        left = len(value) - oid
+        raise DecodeError(f"management address claims an OID of {fields.oid_length} octets of {left} left", tlv.offset)
+    return ManagementAddress(
+        value[1], value[2:interface], fields.numbering, fields.number, value[oid : oid + fields.oid_length]
+    )
 
 
-def _parse(layout: Construct, tlv: RawTlv, name: str) -> Container:
+def _parse(layout: Construct, tlv: RawTlv, start: int) -> Container:
+    """Fields of the TLV from octet `start` of its value on. What follows them is for later editions, or others."""
     try:
-        return layout.parse(tlv.value)
-    except ConstructError as error:
-        raise DecodeError(f"{name} TLV of {len(tlv.value)} octets is too short", tlv.offset) from error
+        return layout.parse(tlv.value[start:])
+    except (ConstructError, StructError) as error:
+        raise DecodeError(f"TLV of type {tlv.type} with {len(tlv.value)} octets is too short", tlv.offset) from error
 
 
 def _encode_optional(tlv: OptionalTlv) -> bytes:
     match tlv:
         case PortDescription(value):
-            return encode_tlv(PORT_DESCRIPTION, value)
+            return encode_tlv(PORT_DESCRIPTION, _text(value))
         case SystemName(value):
-            return encode_tlv(SYSTEM_NAME, value)
+            return encode_tlv(SYSTEM_NAME, _text(value))
         case SystemDescription(value):
-            return encode_tlv(SYSTEM_DESCRIPTION, value)
+            return encode_tlv(SYSTEM_DESCRIPTION, _text(value))
         case SystemCapabilities(supported, enabled):
-            return encode_tlv(SYSTEM_CAPABILITIES, _CAPABILITIES.build({"supported": supported, "enabled": enabled}))
+            return encode_tlv(SYSTEM_CAPABILITIES, _build(_CAPABILITIES, supported=supported, enabled=enabled))
         case ManagementAddress():
-            body = {"length": 1 + len(tlv.address), "oid_length": len(tlv.oid)}
-            fields = {name: getattr(tlv, name) for name in ("subtype", "address", "numbering", "number", "oid")}
-            return encode_tlv(MANAGEMENT_ADDRESS, _MANAGEMENT.build(body | fields))
+            return encode_tlv(MANAGEMENT_ADDRESS, _encode_management(tlv))
         case OrganizationalTlv(oui, subtype, value):
+            _fits("length of an OUI", len(oui), 3, 3)
             return encode_tlv(ORGANIZATIONAL, oui + bytes([subtype]) + value)
         case UnrecognizedTlv(kind, value):
+            _fits("reserved TLV type", kind, FIRST_RESERVED, LAST_RESERVED)
             return encode_tlv(kind, value)
+
+
+def _encode_management(tlv: ManagementAddress) -> bytes:
+    _fits("length of a management address", len(tlv.address), 1, MAX_ADDRESS)
+    _fits("length of an OID", len(tlv.oid), 0, MAX_OID)
+    interface = _build(_INTERFACE, numbering=tlv.numbering, number=tlv.number, oid_length=len(tlv.oid))
+    return bytes([1 + len(tlv.address), tlv.subtype]) + tlv.address + interface + tlv.oid
+
+
+def _identifier(name: str, identifier: ChassisId | PortId) -> bytes:
+    _fits(f"{name} subtype", identifier.subtype, 1, MAX_SUBTYPE)
+    _fits(f"length of a {name}", len(identifier.id), 1, MAX_IDENTIFIER)
+    return bytes([identifier.subtype]) + identifier.id
+
+
+def _text(value: bytes) -> bytes:
+    _fits("length of a text", len(value), 0, MAX_TEXT)
+    return value
+
+
+def _build(layout: Construct, **fields: int) -> bytes:
+    try:
+        octets: bytes = layout.build(fields)
+    except (ConstructError, StructError) as error:
+        raise ValueError(f"{fields} do not fit: {error}") from error
+    return octets
+
+
+def _fits(name: str, number: int, least: int, most: int) -> None:
+    if not least <= number <= most:
+        raise ValueError(f"{name} is {number}, not {least} to {most}")

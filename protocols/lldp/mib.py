@@ -86,11 +86,11 @@ class RemoteSystems:
     def systems(self) -> tuple[RemoteSystem, ...]:
         return tuple(self._systems.values())
 
-    def refresh(self, payload: bytes, now: Instant) -> RemoteSystem | None:
+    def refresh(self, source: bytes, payload: bytes, now: Instant) -> RemoteSystem | None:
         """The neighbour whose last LLDPDU was this very one, its age reset; None when the LLDPDU must be read."""
         remote = self._by_payload.get(payload)
         if remote is not None:
-            remote.last_heard = now
+            remote.source, remote.last_heard = source, now
             pdu = remote.reading.pdu
             self._ageing.start(pdu.msap, now + pdu.ttl * SECOND)
         return remote

@@ -56,7 +56,7 @@ class Receive:
         if self.state is not RxState.RX_WAIT_FOR_FRAME:
             return []
         self.statistics.total += 1
-        known = self.remotes.refresh(payload, now)
+        known = self.remotes.refresh(source, payload, now)
         if known is not None:
             self._count(known.reading)
             return []
