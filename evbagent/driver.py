@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 FRAMES_PER_WAKE_UP = 64
 EARLY_FRAMES = 8
 QUIET = SECOND // 100
+SLACK_AFTER = 2 * SECOND
+SLACK = SECOND // 8
 
 
 def boottime() -> Instant:
@@ -140,7 +142,11 @@ class PortDriver:
         if self._timer:
             self._timer.cancel()
         self._timer_due = due
-        self._timer = self._loop.call_later(max(0, due - self._clock()) / SECOND, self._advance)
+        wait = max(0, due - self._clock())
+        if wait > SLACK_AFTER:
+            # No hurry: ports that are due at about the same time share a wake-up.
+            wait += -due % SLACK
+        self._timer = self._loop.call_later(wait / SECOND, self._advance)
 
     def _advance(self) -> None:
         self._timer = None

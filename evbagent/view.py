@@ -14,7 +14,7 @@ from evbagent.driver import boottime
 from evbagent.netlink import Link
 from protocols.evb.bridge import EvbBridge
 from protocols.evb.station import EvbStation
-from protocols.evb.status import EvbTlv, RelayStatus, Role
+from protocols.evb.status import EvbTlv, Exponent, RelayStatus, Role
 from protocols.frame import format_mac
 from protocols.lldp.agent import LldpAgent
 from protocols.lldp.mib import RemoteSystem
@@ -249,9 +249,9 @@ def evb_tlv_document(tlv: EvbTlv, role: Role | None = None) -> Json:
         "ecp-retries": tlv.retries,
         "ecp-ack-timer-exponent": tlv.rte,
         "resource-wait-delay-exponent": tlv.rwd.value if tlv.rwd else None,
-        "resource-wait-delay-echoed": tlv.rwd.echoed if tlv.rwd else None,
+        "resource-wait-delay-rol": _rol(tlv.rwd),
         "keep-alive-exponent": tlv.rka.value if tlv.rka else None,
-        "keep-alive-echoed": tlv.rka.echoed if tlv.rka else None,
+        "keep-alive-rol": _rol(tlv.rka),
         "capabilities": None if tlv.capabilities is None else [str(flag.name).lower() for flag in tlv.capabilities],
     }
 
@@ -268,6 +268,13 @@ _STATUS: Mapping[RelayStatus, str] = {
     RelayStatus.RESERVED: "unknown",
     RelayStatus.UNKNOWN: "unknown",
 }
+
+
+def _rol(exponent: Exponent | None) -> str | None:
+    """Remote or local: which side's value the sender runs on."""
+    if exponent is None:
+        return None
+    return "remote" if exponent.echoed else "local"
 
 
 def _name(kind: type, value: int) -> str:

@@ -147,6 +147,7 @@ class PortStack:
         }
         self._by_address = {scope.address: agent for scope, agent in self.agents.items()}
         self._said = self.evb.own_words()
+        self._peer_deaf = False
         self.forwarding = self._forwarding()
         self.warnings: tuple[str, ...] = ()
 
@@ -213,7 +214,7 @@ class PortStack:
     def _settle(
         self, changes: list[tuple[LldpAgent, RemoteChange]], now: Instant, configured: bool = False
     ) -> list[Effect]:
-        """Let a change run through the machines. The port is set first, then people are told, then the wire."""
+        """Let a change run through the machines. The port is set first."""
         effects: list[Effect] = []
         for agent, change in changes:
             self._inform_evb(agent, change)
@@ -224,9 +225,11 @@ class PortStack:
             configured = bool(settings)
         if configured:
             return effects  # RelaySet follows at once: the answer, and what goes on the wire, are known then
-        effects += self._news()
+        news = self._news()
         self._announce(now)
-        return effects + self._transmit(now)
+        frames = self._transmit(now)
+        # An agreement is first said to the peer. When it ends, guests come first: they may be cut off already.
+        return [*effects, *frames, *news] if self.evb.relay_active else [*effects, *news, *frames]
 
     def _inform_evb(self, agent: LldpAgent, change: RemoteChange) -> None:
         if agent.scope is not EVB_SCOPE:
@@ -291,6 +294,11 @@ class PortStack:
             local = self._local(scope)
             other_news = local.optional[1:] != agent.local.optional[1:] if scope is EVB_SCOPE else True
             agent.set_local(local, now, news or other_news or not local.same_identity(agent.local))
+        peer = self.evb.statement.peer
+        deaf = peer is not None and peer.deaf
+        if deaf and not self._peer_deaf:
+            self.agents[EVB_SCOPE].repeat(now)  # a known peer has started anew, and must not wait to hear from us
+        self._peer_deaf = deaf
 
     def _transmit(self, now: Instant) -> list[Effect]:
         effects: list[Effect] = []

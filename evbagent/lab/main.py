@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import fill
 from types import FrameType
 from typing import Any
 
@@ -15,6 +16,8 @@ from evbagent.lab.report import html_report, pcap
 
 DONE, FAILED = 0, 1
 PR_SET_PDEATHSIG = 1
+WIDTH = 100
+INDENT = " " * 5
 
 
 def run_lab(switch: str, edition: str, as_json: bool, report: Path | None, capture: Path | None) -> int:
@@ -88,9 +91,10 @@ class _Printer:
     def step(self, step: dict[str, Any]) -> None:
         if self._quiet:
             return
-        counted = "" if step["sent"] is None else f"{step['received']} of {step['sent']} frames arrived. "
+        counted = "" if step["sent"] is None else f"  {step['received']} of {step['sent']} frames arrived"
         mark = self._marks[0] if step["ok"] else self._marks[1]
-        print(f"{mark} {step['name']:14} {step['seconds']:7.3f} s  {counted}{step['detail']}", flush=True)
+        print(f"{mark} {step['name']:14} {step['seconds']:6.3f} s{counted}")
+        print(fill(step["detail"], WIDTH, initial_indent=INDENT, subsequent_indent=INDENT), flush=True)
 
     def failure(self, document: dict[str, Any]) -> None:
         if document.get("error"):

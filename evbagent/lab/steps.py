@@ -131,7 +131,7 @@ def agent_killed(lab: Lab) -> dict[str, Any]:
     refused = lab.evbagent("mode", UPLINK, "--policy", "require-vepa", "--state-dir", str(lab.state_dir))
     return {
         "ok": mode == "veb" and refused.returncode == 3,
-        "detail": f"agent killed: `mode` says {mode} ({took * 1000:.0f} ms later, the time to start the command); "
+        "detail": f"agent killed: mode says {mode} ({took * 1000:.0f} ms later, the time to start the command); "
         f"--policy require-vepa: {refused.stderr.strip()}",
     }
 

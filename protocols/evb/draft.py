@@ -42,6 +42,7 @@ def decode(body: bytes) -> EvbTlv:
         rte=fields.rte,
         capabilities=supported,
         agreed_capabilities=configured,
+        deaf=not configured,
     )
 
 

@@ -51,6 +51,7 @@ def decode(body: bytes) -> EvbTlv:
         rwd=Exponent(fields.rwd, fields.rwd_echoed),
         rka=Exponent(fields.rka, fields.rka_echoed),
         own_octet=body[0] if bridge else body[1],
+        deaf=body[1] == 0 if bridge else fields.rrstat == RelayStatus.UNKNOWN,
     )
 
 

@@ -43,7 +43,8 @@ class EvbTlv:
 
     `role` is None where the sender names none (draft) or one that cannot be used (not supported, reserved; then
     `usable` is False). `own_octet` is the status octet that the sender owns, for the peer to copy (ratified).
-    The capabilities are the draft's: offered, and agreed on with the other side; None when ratified.
+    The capabilities are the draft's: offered, and agreed on with the other side; None when ratified. `deaf`: it shows
+    that the sender has not heard anybody (yet, or after a restart).
     """
 
     role: Role | None
@@ -60,6 +61,7 @@ class EvbTlv:
     capabilities: EvbCapability | None = None
     agreed_capabilities: EvbCapability | None = None
     own_octet: int = 0
+    deaf: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,10 @@ class LldpAgent:
         else:
             self.tx.hasten(now)
 
+    def repeat(self, now: Instant) -> None:
+        """Say it again, for a peer that has forgotten or never heard it."""
+        self.tx.local_change(now)
+
     def receive(self, source: bytes, payload: bytes, now: Instant) -> list[RemoteChange]:
         changes = self.rx.frame(source, payload, self._own_msap, now)
         if any(isinstance(change, RemoteAdded) for change in changes):

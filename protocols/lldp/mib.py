@@ -10,7 +10,10 @@ from protocols.timers import SECOND, Instant, TimerTable
 
 @dataclass(slots=True)
 class RemoteSystem:
-    """One neighbour. `payload` is its last LLDPDU, kept to see at a glance that the next one says the same."""
+    """One neighbour. `payload` is its last LLDPDU, kept to see at a glance that the next one says the same.
+
+    `strangers`: how many of its organizational TLVs nobody here understands.
+    """
 
     index: int
     source: bytes
@@ -18,6 +21,7 @@ class RemoteSystem:
     reading: Reading
     first_heard: Instant
     last_heard: Instant
+    strangers: int = 0
     changes: int = 0
 
     @property
@@ -95,7 +99,9 @@ class RemoteSystems:
             self._ageing.start(pdu.msap, now + pdu.ttl * SECOND)
         return remote
 
-    def store(self, source: bytes, payload: bytes, reading: Reading, now: Instant) -> list[RemoteChange]:
+    def store(
+        self, source: bytes, payload: bytes, reading: Reading, now: Instant, strangers: int = 0
+    ) -> list[RemoteChange]:
         """mibUpdateObjects(): a new system, new values of a known one, or no room."""
         msap = reading.pdu.msap
         known = self._systems.get(msap)
@@ -104,7 +110,7 @@ class RemoteSystems:
         self._ageing.start(msap, now + reading.pdu.ttl * SECOND)
         if known is None:
             self._last_index += 1
-            remote = RemoteSystem(self._last_index, source, payload, reading, now, now)
+            remote = RemoteSystem(self._last_index, source, payload, reading, now, now, strangers)
             self._systems[msap] = self._by_payload[payload] = remote
             self.statistics.inserts += 1
             return [RemoteAdded(remote)]
@@ -112,6 +118,7 @@ class RemoteSystems:
         self._by_payload[payload] = known
         changed = known.pdu != reading.pdu
         known.source, known.payload, known.reading, known.last_heard = source, payload, reading, now
+        known.strangers = strangers
         if not changed:
             return []
         known.changes += 1

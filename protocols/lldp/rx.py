@@ -58,7 +58,7 @@ class Receive:
         self.statistics.total += 1
         known = self.remotes.refresh(source, payload, now)
         if known is not None:
-            self._count(known.reading)
+            self._count(known.reading, known.strangers)
             return []
         try:
             reading = decode_lldpdu(payload)
@@ -69,11 +69,12 @@ class Receive:
         if reading.pdu.msap == own:
             self.statistics.own += 1
             return []
-        self._count(reading)
+        strangers = self._strangers(reading)
+        self._count(reading, strangers)
         if reading.pdu.ttl == 0:
             return self.remotes.delete(reading.pdu.msap, RemovalReason.SHUTDOWN)
         drops = self.remotes.statistics.drops
-        changes = self.remotes.store(source, payload, reading, now)
+        changes = self.remotes.store(source, payload, reading, now, strangers)
         self.statistics.discarded += self.remotes.statistics.drops - drops
         return changes
 
@@ -84,13 +85,15 @@ class Receive:
         """rxInfoAge: DELETE_INFO, or DELETE_AGED_INFO while the port is down."""
         return self.remotes.advance(now)
 
-    def _count(self, reading: Reading) -> None:
+    def _count(self, reading: Reading, strangers: int) -> None:
         if reading.errors:
             self.statistics.errors += 1
             self.statistics.tlvs_discarded += reading.discarded
-        strangers = sum(
+        self.statistics.tlvs_unrecognized += reading.unrecognized + strangers
+
+    def _strangers(self, reading: Reading) -> int:
+        return sum(
             1
             for tlv in reading.pdu.optional
             if isinstance(tlv, OrganizationalTlv) and not self._recognizes(tlv.oui, tlv.subtype)
         )
-        self.statistics.tlvs_unrecognized += reading.unrecognized + strangers

@@ -1,8 +1,8 @@
 """The transmit and transmit timer state machines of IEEE 802.1AB (clause 9.2.9 and 9.2.10; sheet `lldp.md` 3.1, 3.2).
 
-The two diagrams are one class here because each is nothing without the other. The standard's one-second `txTick` is a
-deadline instead of a clock that always runs: it exists only while credit is missing. Transient boxes (TX_INFO_FRAME,
-TX_TIMER_EXPIRES, SIGNAL_TX, TX_FAST_START, TX_TICK, TX_TIMER_INITIALIZE) are steps, not states.
+The two diagrams are one class here because each is nothing without the other. The standard's one-second `txTick` is no
+clock that always runs: credit is counted up when it is looked at, and waited for only when an LLDPDU is. Transient
+boxes (TX_INFO_FRAME, TX_TIMER_EXPIRES, SIGNAL_TX, TX_FAST_START, TX_TICK, TX_TIMER_INITIALIZE) are steps, not states.
 """
 
 from dataclasses import dataclass
@@ -63,6 +63,7 @@ class Transmit:
         self.tx_fast = 0
         self.tx_credit = settings.tx_credit_max
         self._shutdown_due = False
+        self._next_tick: Instant | None = None
         self._timers: TimerTable[TxTimer] = TimerTable()
 
     def enable(self, port_enabled: bool, admin_tx: bool, now: Instant) -> None:
@@ -88,8 +89,9 @@ class Transmit:
         if not self._timer_running:
             self._timer_initialize()
             return
+        self._tick(now)
         self.tx_credit = min(self.tx_credit, settings.tx_credit_max)
-        self._await_credit(now)
+        self._count_credit(now)
         self.tx_fast = min(self.tx_fast, settings.tx_fast_init)
         self._bring_forward(now + self._interval)
 
@@ -113,12 +115,13 @@ class Transmit:
         return self._timers.next_deadline()
 
     def advance(self, now: Instant) -> None:
+        self._tick(now)
         for timer in self._timers.expire(now):
             match timer:
                 case TxTimer.TTR:
                     self._timer_expires(now)
                 case TxTimer.TICK:
-                    self._tick(now)
+                    pass  # there is credit again, for `transmit` to spend
                 case TxTimer.SHUTDOWN_WHILE:
                     self.state = TxState.TX_IDLE if self.admin_tx else TxState.TX_LLDP_INITIALIZE
 
@@ -127,12 +130,17 @@ class Transmit:
         if self._shutdown_due:
             self._shutdown_due = False
             return Send.SHUTDOWN
-        if self.state is TxState.TX_IDLE and self.tx_now and self.tx_credit > 0:
-            self.tx_now = False
-            self.tx_credit -= 1
-            self._await_credit(now)
-            return Send.INFO
-        return None
+        if self.state is not TxState.TX_IDLE or not self.tx_now:
+            return None
+        self._tick(now)
+        if self.tx_credit == 0:
+            if self._next_tick is not None:
+                self._timers.start(TxTimer.TICK, self._next_tick)
+            return None
+        self.tx_now = False
+        self.tx_credit -= 1
+        self._count_credit(now)
+        return Send.INFO
 
     @property
     def _timer_running(self) -> bool:
@@ -151,6 +159,7 @@ class Transmit:
         self.tx_now = False
         self.tx_fast = 0
         self.tx_credit = self.settings.tx_credit_max
+        self._next_tick = None
         self._timers.stop(TxTimer.TTR)
         self._timers.stop(TxTimer.TICK)
 
@@ -169,10 +178,15 @@ class Transmit:
             self._timers.start(TxTimer.TTR, min(due, latest))
 
     def _tick(self, now: Instant) -> None:
-        if self.tx_credit < self.settings.tx_credit_max:
+        """TX_TICK, for each second that has passed since credit was first missing."""
+        while self._next_tick is not None and self._next_tick <= now:
             self.tx_credit += 1
-        self._await_credit(now)
+            self._next_tick += SECOND
+            self._count_credit(now)
 
-    def _await_credit(self, now: Instant) -> None:
-        if self.tx_credit < self.settings.tx_credit_max and not self._timers.is_running(TxTimer.TICK):
-            self._timers.start(TxTimer.TICK, now + SECOND)
+    def _count_credit(self, now: Instant) -> None:
+        """Ticks matter only while credit is missing."""
+        if self.tx_credit >= self.settings.tx_credit_max:
+            self._next_tick = None
+        elif self._next_tick is None:
+            self._next_tick = now + SECOND

@@ -198,15 +198,15 @@ def test_a_station_hears_a_bridge() -> None:
     port = stack()
     assert words(port.receive(frame(BRIDGE_MAC, IS_ABLE), NOW)) == ["+", "inactive", "frame"]
     assert words(port.receive(frame(BRIDGE_MAC, IS_ABLE), NOW)) == []
-    assert words(port.receive(frame(BRIDGE_MAC, REFLECTS), NOW)) == ["~", "active", "frame"]
+    assert words(port.receive(frame(BRIDGE_MAC, REFLECTS), NOW)) == ["~", "frame", "active"]
     assert words(port.receive(frame(BRIDGE_MAC, ttl=0), NOW)) == ["-", "unknown", "frame"]
 
 
-def test_a_bridge_sets_the_port_then_tells_people_then_the_wire() -> None:
+def test_a_bridge_sets_the_port_first_and_tells_its_peer_of_an_agreement_before_people() -> None:
     port = stack(Role.BRIDGE)
     first = port.receive(frame(STATION_MAC, ASKS), NOW)
     assert words(first) == ["relay on", "+"]
-    assert words(port.request(RelaySet(True), NOW)) == ["active", "frame"]
+    assert words(port.request(RelaySet(True), NOW)) == ["frame", "active"]
     gone = port.receive(frame(STATION_MAC, ttl=0), NOW)
     assert words(gone) == ["relay off", "-"]
     assert words(port.request(RelaySet(False), NOW)) == ["unknown", "frame"]
@@ -228,6 +228,16 @@ def test_echoes_do_not_make_frames() -> None:
     assert port.next_deadline() == NOW + SECOND
     (data,) = sent(port.advance(NOW + SECOND))
     assert evb_octets(data)[2:4] == "05", "the copy of the station's octet goes with the next frame"
+
+
+def test_a_known_peer_that_has_forgotten_us_is_answered_at_once() -> None:
+    port = stack(Role.BRIDGE)
+    answered(port, port.receive(frame(STATION_MAC, ASKS), NOW))
+    answered(port, port.receive(frame(STATION_MAC, COUNTS_ON_IT), NOW))
+    answered(port, port.advance(NOW + SECOND))
+    effects = port.receive(frame(STATION_MAC, ASKS), NOW + 10 * SECOND)
+    assert words(effects) == ["~", "frame"], "it restarted within its TTL: RRSTAT is unknown again"
+    assert evb_octets(sent(effects)[0]).startswith("0307")
 
 
 def test_link_up_and_down_of_a_station() -> None:
@@ -307,7 +317,7 @@ def test_a_port_that_leaves_its_bridge() -> None:
     assert words(effects) == ["inactive", "frame"] and evb_octets(sent(effects)[0]).startswith("00")
     assert port.forwarding.reason == "this port cannot reflect: it is not a port of a bridge"
     joined = answered(port, port.request(RelayAble(True), NOW + 1), NOW + 1)
-    assert words(joined) == ["relay on", "active", "frame"]
+    assert words(joined) == ["relay on", "frame", "active"]
 
 
 def test_somebody_else_switches_the_port_back() -> None:

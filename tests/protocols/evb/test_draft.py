@@ -21,6 +21,7 @@ LLDPAD_FIRST = EvbTlv(
     rte=15,
     capabilities=ALL,
     agreed_capabilities=NONE,
+    deaf=True,
 )
 LLDPAD_AGREED = EvbTlv(
     None,
@@ -37,7 +38,7 @@ DUMPS = {
     "400740070cdf00000f": LLDPAD_AGREED,
     "c00740070cdf00000f": LLDPAD_AGREED,  # a bridge that is not exclusive about its modes
     "800780000000000000": EvbTlv(
-        None, relay_status=RelayStatus.FALSE, rte=0, capabilities=ALL, agreed_capabilities=NONE
+        None, relay_status=RelayStatus.FALSE, rte=0, capabilities=ALL, agreed_capabilities=NONE, deaf=True
     ),
 }
 

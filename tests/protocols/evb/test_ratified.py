@@ -21,6 +21,7 @@ STATION_FIRST = EvbTlv(
     rwd=Exponent(19),
     rka=Exponent(20),
     own_octet=0x0F,
+    deaf=True,
 )
 BRIDGE_FIRST = EvbTlv(
     Role.BRIDGE,
@@ -32,6 +33,7 @@ BRIDGE_FIRST = EvbTlv(
     rwd=Exponent(20),
     rka=Exponent(20),
     own_octet=0x06,
+    deaf=True,
 )
 STATION_HAS_HEARD = replace(
     STATION_FIRST,
@@ -41,6 +43,7 @@ STATION_HAS_HEARD = replace(
     rwd=Exponent(20, echoed=True),
     rka=Exponent(20, echoed=True),
     own_octet=0x0C,
+    deaf=False,
 )
 BRIDGE_FINAL = replace(
     BRIDGE_FIRST,
@@ -51,6 +54,7 @@ BRIDGE_FINAL = replace(
     rwd=Exponent(20, echoed=True),
     rka=Exponent(20, echoed=True),
     own_octet=0x07,
+    deaf=False,
 )
 STATION_FINAL = replace(STATION_HAS_HEARD, relay_control=True, relay_status=RelayStatus.TRUE, own_octet=0x0D)
 DUMPS = {

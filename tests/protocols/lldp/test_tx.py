@@ -54,6 +54,7 @@ class Bench:
             after = self.tx.next_deadline()
             assert after is None or after > self.now
         self.now = until
+        self.tx.advance(self.now)  # credit is counted when it is looked at
 
     def take(self) -> list[Send]:
         kinds = [send for _, send in self.sent]
