@@ -69,7 +69,8 @@ def negotiated(lab: Lab) -> dict[str, Any]:
     lab.switch.start()
     since = clock_gettime_ns(CLOCK_REALTIME)
     lab.host.set_link(UPLINK, state="up")
-    wait_for(lambda: lab.agreed_at(since) is not None, "both ends agree on reflective relay", 10)
+    # Looked for at leisure: the frames carry the kernel's time, and the agents need the processors now.
+    wait_for(lambda: lab.agreed_at(since) is not None, "both ends agree on reflective relay", 10, pause=0.05)
     agreed = lab.agreed_at(since) or since
     if not lab.switch.reflects_by_itself:
         lab.set_hairpin(True)
