@@ -314,14 +314,16 @@ class Daemon:
     async def _end(self) -> None:
         """Withdraw in an order that cuts nobody off: relay, guests, neighbours, bridge ports, files."""
         await self._withdraw_relay()
-        for port in list(self._ports.values()):
+        for port in self._ports.values():
             port.say_goodbye()
-            if port.driver:
-                port.driver.close()
         if self._control:
             self._control.close()
         self._monitor.close()
         self._state.close()
+        # The kernel takes some 10 ms to close a packet socket: all the rest is done by then.
+        for port in self._ports.values():
+            if port.driver:
+                port.driver.close()
         self._route.close()
 
     async def _withdraw_relay(self) -> None:

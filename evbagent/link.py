@@ -20,6 +20,8 @@ PACKET_IGNORE_OUTGOING = 23
 PACKET_MR_MULTICAST = 0
 SO_ATTACH_FILTER = 26
 TC_PRIO_CONTROL = 7
+SO_RCVBUFFORCE = 33
+RECEIVE_BUFFER = 2 << 20
 BIND_ATTEMPTS = 5
 
 Instruction = tuple[int, int, int, int]
@@ -51,6 +53,7 @@ class PacketSocket:
         self._drops = 0
         try:
             self._socket.setblocking(False)
+            _set_receive_buffer(self._socket)
             _attach_filter(self._socket, _filter(groups, ETHERTYPES_ECP if ecp else ()))
             self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
             for group in groups:
@@ -90,6 +93,14 @@ class PacketSocket:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def _set_receive_buffer(packet_socket: socket.socket) -> None:
+    """Room for a burst of some thousand LLDPDUs; only the first user namespace may pass the system's limit."""
+    try:
+        packet_socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+    except PermissionError:
+        packet_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
 
 def _bind(packet_socket: socket.socket, ifindex: int) -> None:

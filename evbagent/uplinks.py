@@ -31,6 +31,7 @@ from protocols.lldp.tx import TxSettings
 from protocols.stack import EDITIONS, PortSettings
 
 ARPHRD_ETHER = 1
+STACKED = frozenset({"bond", "team", "vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "vxlan", "dummy", "ifb", "tun"})
 VIRTUAL_BUSES = frozenset({"virtio", "vmbus", "xen", "netdevsim"})
 # EVB lives in the nearest customer bridge scope. In the others this agent listens: it then knows a switch that speaks
 # ordinary LLDP, and stands in nobody's way who announces the host there.
@@ -47,11 +48,14 @@ EDITION_CHOICES: Mapping[str, tuple[Edition, ...]] = {
 
 
 def is_uplink(link: Link, globs: Sequence[str] | None, sysfs: Path = Path("/sys/class/net")) -> bool:
-    """With `globs`, every Ethernet link that one of them names; without, the physical ones."""
-    if link.hardware_type != ARPHRD_ETHER:
+    """With `globs`, every Ethernet link that one of them names; without, the physical ones.
+
+    Never a bridge: what it sends floods its ports. Links that stand on others only if named in full.
+    """
+    if link.hardware_type != ARPHRD_ETHER or link.kind == "bridge":
         return False
     if globs is not None:
-        return any(fnmatchcase(link.name, glob) for glob in globs)
+        return any(link.name == glob or (link.kind not in STACKED and fnmatchcase(link.name, glob)) for glob in globs)
     if link.kind is not None or link.parent_device is None or link.parent_bus in VIRTUAL_BUSES:
         return False
     device = sysfs / link.name

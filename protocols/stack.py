@@ -325,7 +325,7 @@ class PortStack:
 
     def _warnings(self) -> tuple[str, ...]:
         crowded = [
-            f"too many neighbors in scope {scope}: {len(agent.rx.remotes)} are kept, others are not"
+            f"too many neighbors in scope {scope}: those that were there first are kept, others are not"
             for scope, agent in self.agents.items()
             if agent.rx.remotes.too_many_neighbors
         ]

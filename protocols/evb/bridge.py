@@ -25,7 +25,7 @@ from protocols.evb.status import (
 )
 from protocols.timers import Instant, TimerTable
 
-WITHDRAWAL_GRACE = 500_000
+WITHDRAWAL_GRACE = 1_500_000  # longer than an LLDPDU may have to wait for transmit credit
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +142,11 @@ class EvbBridge:
     def run(self, now: Instant) -> list[SetRelay]:
         """Bring the port in step with what was heard and configured."""
         peer = self._candidates.peer
-        if peer and peer.tlv.relay_request and self._capable:
+        # Two ports that reflect on one segment send every frame round for ever.
+        alone = not self._candidates.same_role
+        if peer and peer.tlv.relay_request and self._capable and alone:
             return self._step(Event.WANTED, now)
-        counting_on_it = peer and peer.tlv.relay_request and peer.tlv.relay_status is RelayStatus.TRUE
+        counting_on_it = alone and peer and peer.tlv.relay_request and peer.tlv.relay_status is RelayStatus.TRUE
         return self._step(Event.WITHDRAWN if counting_on_it else Event.RELEASED, now)
 
     def next_deadline(self) -> Instant | None:
@@ -239,6 +241,8 @@ class EvbBridge:
             if candidates.unusable:
                 return f"{describe(candidates.unusable[0])} sends an EVB TLV that names no usable role"
             return "the neighbor speaks LLDP but not EVB"
+        if candidates.same_role:
+            return f"{describe(candidates.same_role[0])} is a bridge on the same segment: two that reflect make a loop"
         if not self.settings.reflective_relay:
             return "reflective relay is not offered (configuration)"
         if not self.able:

@@ -286,10 +286,22 @@ def test_an_ageing_station_takes_the_reflection_along() -> None:
     assert words(effects) == ["relay off", "-", "unknown", "frame"]
 
 
+def test_no_two_bridges_reflect_on_one_segment() -> None:
+    port = stack(Role.BRIDGE)
+    answered(port, port.receive(frame(STATION_MAC, COUNTS_ON_IT), NOW))
+    effects = answered(port, port.receive(frame(BRIDGE_MAC[:5] + b"\xbb", REFLECTS), NOW))
+    assert words(effects) == ["relay off", "+", "inactive", "frame"], "a loop is not left for a grace"
+    assert "make a loop" in port.forwarding.reason
+    assert evb_octets(sent(effects)[0]).startswith("02")
+    effects = answered(port, port.receive(frame(BRIDGE_MAC[:5] + b"\xbb", ttl=0), NOW))
+    assert words(effects)[0] == "relay on"
+
+
 def test_the_grace_of_a_withdrawal_is_a_deadline_of_the_stack() -> None:
     port = stack(Role.BRIDGE)
     answered(port, port.receive(frame(STATION_MAC, COUNTS_ON_IT), NOW))
     assert words(port.request(evb_settings(port, reflective_relay=False), NOW)) == ["inactive", "frame"]
+    assert words(answered(port, port.advance(NOW + WITHDRAWAL_GRACE - 1))) == ["frame"], "fast start goes on"
     assert port.next_deadline() == NOW + WITHDRAWAL_GRACE
     over = answered(port, port.advance(NOW + WITHDRAWAL_GRACE), NOW + WITHDRAWAL_GRACE)
     assert words(over) == ["relay off"]
@@ -302,7 +314,7 @@ def test_a_grace_that_ends_with_a_neighbor() -> None:
     port.request(evb_settings(port, reflective_relay=False), withdrawn)
     end = NOW + 10 * SECOND
     effects = answered(port, port.advance(end), end)
-    assert words(effects) == ["relay off", "-", "unknown"]
+    assert words(effects) == ["relay off", "-", "unknown", "frame"]
 
 
 def test_ability_and_news_of_the_port_mean_nothing_to_a_station() -> None:
@@ -443,7 +455,9 @@ def test_the_crowd_is_a_warning_until_it_has_left() -> None:
     port = stack(max_neighbors=2)
     for number in range(5):
         port.receive(frame(BRIDGE_MAC[:5] + bytes([100 + number]), ttl=20), NOW)
-    assert port.warnings == ("too many neighbors in scope nearest-customer-bridge: 2 are kept, others are not",)
+    assert port.warnings == (
+        "too many neighbors in scope nearest-customer-bridge: those that were there first are kept, others are not",
+    )
     effects = port.advance(NOW + 20 * SECOND)
     assert port.warnings == () and words(effects).count("crowd") == 1
     assert TooManyNeighbors(False) in [
