@@ -195,6 +195,7 @@ class LinkMessage(_Selective, nlmsg):
         (16, "IFLA_OPERSTATE", "uint8"),
         (18, "IFLA_LINKINFO", "link_info"),
         (20, "IFLA_IFALIAS", "asciiz"),
+        (28, "IFLA_NET_NS_FD", "uint32"),
         (29, "IFLA_EXT_MASK", "uint32"),
         (37, "IFLA_LINK_NETNSID", "int32"),
         (45, "IFLA_NEW_NETNSID", "int32"),

@@ -1,203 +1,264 @@
-"""The story that the lab tells, step by step, each measured with real frames."""
+"""What the lab shows, step by step, each with real frames from guest A to guest B."""
 
-from collections.abc import Callable
-from time import clock_gettime_ns, monotonic
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from time import CLOCK_REALTIME, clock_gettime_ns, monotonic
 from typing import Any
 
-from evbagent.lab.inside import COUNT, GUESTS, UPLINK, Lab
-from evbagent.lab.namespaces import CLOCK_REALTIME, LabError, wait_for
+from evbagent.client import ClientError
+from evbagent.lab.guests import GuestError
+from evbagent.lab.inside import UPLINK, Lab
 from evbagent.lab.switches import PORT
+from evbagent.lab.wire import LabError, agreement, says_active
 
-Say = Callable[..., None]
+COUNT = 100
+QUIET_SECONDS = 1.0
+GRACE_SECONDS = 0.1
+CHANGE_SECONDS = 10.0
+STREAMED = 30
 
-QUIET_SECONDS = 0.3
-STREAM_AFTER = 50
+MACVLAN_MODES: Mapping[str, str] = {"vepa": "vepa", "veb": "bridge"}
 
 
-def run_steps(lab: Lab, say: Say) -> bool:
-    """All steps; whether each came out as it must. The story stops at the first that did not."""
-    lab.start_agent()
-    lab.host.set_link(UPLINK, state="up")
-    for step in (vepa_forced, attached, negotiated, withdrawn, offered_again, switch_dies, agent_killed):
-        started = monotonic()
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a step.
+
+    `sent` and `received` count the frames of guest A and guest B in the state that the step shows, `lost` and
+    `outage_seconds` tell of the stream of frames that went on while it came about.
+    """
+
+    ok: bool
+    detail: str
+    sent: int | None = None
+    received: int | None = None
+    lost: int | None = None
+    outage_seconds: float | None = None
+    convergence_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Frames from A to B: how many were sent and received, and crossed the uplink to the switch and back."""
+
+    sent: int
+    received: int
+    up: int
+    back: int
+
+
+CUT_OFF = Exchange(COUNT, 0, COUNT, 0)
+INSIDE = Exchange(COUNT, COUNT, 0, 0)
+REFLECTED = Exchange(COUNT, COUNT, COUNT, COUNT)
+
+
+def run_steps(lab: Lab, tell: Callable[[dict[str, Any]], None]) -> bool:
+    """Do all steps and tell of each; whether all came out as they must. Ends with the first that did not."""
+    for name, step in STEPS:
+        began = monotonic()
         try:
-            result = step(lab)
-        except LabError as error:
-            result = {"ok": False, "detail": str(error)}
-        entry = {"name": step.__name__.replace("_", "-"), "ok": False, "seconds": round(monotonic() - started, 3)}
-        entry |= {"sent": None, "received": None, "detail": ""} | result
-        say(step=entry)
-        if not entry["ok"]:
+            outcome = step(lab)
+        except (LabError, GuestError, ClientError, OSError) as error:
+            outcome = Outcome(False, str(error))
+        tell(
+            {
+                "name": name,
+                "ok": outcome.ok,
+                "seconds": round(monotonic() - began, 3),
+                "sent": outcome.sent,
+                "received": outcome.received,
+                "detail": outcome.detail,
+                "lost": outcome.lost,
+                "outage-seconds": outcome.outage_seconds,
+                "convergence-seconds": outcome.convergence_seconds,
+            }
+        )
+        if not outcome.ok:
             return False
     return True
 
 
-def vepa_forced(lab: Lab) -> dict[str, Any]:
+def vepa_forced(lab: Lab) -> Outcome:
     """(a) VEPA on a guess, and a switch that does not reflect: the silent outage."""
-    wait_for(lab.forwards, "the switch's port forwards", 10)
-    lab.make_forced_guests()
-    mode = lab.mode()
-    sent, got = count(lab)
-    up, back = lab.crossed(sent)
-    lab.remove_guests()
-    return {
-        "ok": not got and mode == "veb" and up == COUNT and back == 0,
-        "sent": len(sent),
-        "received": len(got),
-        "detail": f"guests forced into vepa, the switch does not reflect: {up} frames crossed the uplink, "
-        f"{back} came back; `evbagent mode {UPLINK}` says {mode}",
-    }
+    lab.start_agent()
+    lab.force_vepa()
+    seen = exchange(lab, CUT_OFF)
+    mode, modes, hairpin = lab.agent.mode(), lab.modes(), lab.hairpin()
+    lab.detach()
+    return Outcome(
+        seen == CUT_OFF and mode == "veb" and modes == {"vepa"} and not hairpin,
+        f"forced by hand, hairpin of {PORT} is off: {crossing(seen)}; `evbagent mode {UPLINK}` says {mode}",
+        seen.sent,
+        seen.received,
+    )
 
 
-def attached(lab: Lab) -> dict[str, Any]:
-    """The same guests by `evbagent attach`: nobody has answered, so they talk inside the host."""
-    lab.attach_guests()
-    sent, got = count(lab)
-    up, _ = lab.crossed(sent)
-    modes = guest_modes(lab)
-    return {
-        "ok": len(got) == COUNT and modes == {"bridge"} and up == 0,
-        "sent": len(sent),
-        "received": len(got),
-        "detail": f"guests by `evbagent attach`: mode {', '.join(map(str, modes))}, frames stay inside the host",
-    }
+def attached(lab: Lab) -> Outcome:
+    """`evbagent attach` while nobody has answered: the guests talk inside the host."""
+    lab.attach()
+    seen = exchange(lab, INSIDE)
+    return Outcome(
+        seen == INSIDE and lab.modes() == {"bridge"},
+        f"by `evbagent attach`, in veb: {crossing(seen)} ({lab.places()})",
+        seen.sent,
+        seen.received,
+    )
 
 
-def negotiated(lab: Lab) -> dict[str, Any]:
-    """(b) The switch's agent starts, the link comes up: VEPA, by agreement."""
-    lab.host.set_link(UPLINK, state="down")
+def negotiated(lab: Lab) -> Outcome:
+    """(b) The switch speaks, the link comes up, both agree: VEPA, and every frame crosses the uplink both ways."""
+    lab.switch_side.set_up(PORT, False)
     lab.switch.start()
-    since = clock_gettime_ns(CLOCK_REALTIME)
-    lab.host.set_link(UPLINK, state="up")
-    # Looked for at leisure: the frames carry the kernel's time, and the agents need the processors now.
-    wait_for(lambda: lab.agreed_at(since) is not None, "both ends agree on reflective relay", 10, pause=0.05)
-    agreed = lab.agreed_at(since) or since
-    if not lab.switch.reflects_by_itself:
-        lab.set_hairpin(True)
-    wait_for(lab.forwards, "the switch's port forwards", 10)
-    wait_for(lambda: lab.hairpin() and guest_modes(lab) == {"vepa"}, "the guests are in vepa", 3)
-    mode = lab.mode()
-    sent, got = count(lab)
-    up, back = lab.crossed(sent)
-    first = min(seen.time for seen in lab.lldp() if seen.time >= since)
-    frames = sum(1 for seen in lab.lldp() if since <= seen.time <= agreed)
-    by = "by its agent" if lab.switch.reflects_by_itself else "by the lab, since lldpad does not"
-    return {
-        "ok": len(got) == COUNT and mode == "vepa" and (up, back) == (COUNT, COUNT),
-        "sent": len(sent),
-        "received": len(got),
-        "convergence-seconds": round((agreed - since) / 1e9, 6),
-        "detail": f"agreed {(agreed - since) / 1e6:.1f} ms after link up ({(agreed - first) / 1e6:.1f} ms after the "
-        f"first of {frames} LLDPDUs); hairpin of port {PORT} is on (set {by}); mode says {mode}; "
-        f"{up} frames crossed the uplink, {back} were reflected",
-    }
+    lab.journal.wait_for(lambda: lab.agent.uplink().get("oper-status") != "up", "the host sees its link go down")
+    heard = len(lab.journal.lldp)
+    began = clock_gettime_ns(CLOCK_REALTIME)
+    lab.switch_side.set_up(PORT)
+    agreed = lab.journal.wait_for(
+        lambda: agreement(lab.journal.lldp[heard:], lab.edition), "both ends have said that reflective relay is on"
+    )
+    lab.switch.open_port()
+    convergence = (agreed.time - began) / 1e9
+    frames = sum(frame.time <= agreed.time for frame in lab.journal.lldp[heard:])
+    lab.journal.wait_for(lambda: lab.hairpin() and lab.modes() == {"vepa"}, "the guests are in vepa")
+    seen, mode = exchange(lab, REFLECTED), lab.agent.mode()
+    return Outcome(
+        seen == REFLECTED and mode == "vepa",
+        f"agreed {convergence * 1000:.1f} ms after link up, with {frames} LLDPDUs; hairpin of {PORT} is on, set "
+        f"{lab.switch.by}; `mode` says {mode}; {crossing(seen)}",
+        seen.sent,
+        seen.received,
+        convergence_seconds=round(convergence, 6),
+    )
 
 
-def withdrawn(lab: Lab) -> dict[str, Any]:
+def withdrawn(lab: Lab) -> Outcome:
     """(c) The switch withdraws reflective relay while the guests talk."""
-    return change_of_mind(lab, lambda: lab.switch.offer(False), "bridge", 5, "the switch withdrew reflective relay")
+    return change(lab, lab.switch.withdraw, "veb", "the switch withdraws")
 
 
-def offered_again(lab: Lab) -> dict[str, Any]:
+def offered_again(lab: Lab) -> Outcome:
     """(c) And offers it again."""
-
-    def offer() -> None:
-        if not lab.switch.reflects_by_itself:
-            lab.set_hairpin(True)
-        lab.switch.offer(True)
-
-    return change_of_mind(lab, offer, "vepa", 5, "the switch offered reflective relay again")
+    return change(lab, lab.switch.offer, "vepa", "the switch offers again")
 
 
-def switch_dies(lab: Lab) -> dict[str, Any]:
-    """(d) The switch dies without a word: its TTL has to run out."""
-    lab.switch.expire_soon()
-    frames = len(lab.lldp())
-    if not lab.switch.reflects_by_itself:
-        wait_for(lambda: any(s.outgoing for s in lab.lldp()[frames:]), "lldpad's LLDPDU with a TTL of 3 s", 5)
-
-    def die() -> None:
-        lab.switch.kill()
-        lab.set_hairpin(False)
-
-    return change_of_mind(lab, die, "bridge", 8, "the switch died without a word (and stopped reflecting), TTL 3 s")
+def switch_dies(lab: Lab) -> Outcome:
+    """(d) The switch dies without a word: the guests return when what it said has expired."""
+    lab.switch.prepare_to_die()
+    return change(lab, lab.switch.die, "veb", "the switch is dead, TTL 3 s")
 
 
-def agent_killed(lab: Lab) -> dict[str, Any]:
-    """(e) The host's agent is killed: what it said is void at once."""
-    lab.kill_agent()
-    killed = monotonic()
-    mode = lab.mode()
-    took = monotonic() - killed
-    refused = lab.evbagent("mode", UPLINK, "--policy", "require-vepa", "--state-dir", str(lab.state_dir))
-    return {
-        "ok": mode == "veb" and refused.returncode == 3,
-        "detail": f"agent killed: mode says {mode} ({took * 1000:.0f} ms later, the time to start the command); "
-        f"--policy require-vepa: {refused.stderr.strip()}",
-    }
+def switch_returns(lab: Lab) -> Outcome:
+    """A switch that starts late is known at once."""
+    return change(lab, lab.switch.start, "vepa", "the switch is started again")
 
 
-def change_of_mind(lab: Lab, act: Callable[[], None], mode: str, timeout: float, what: str) -> dict[str, Any]:
-    """Guests talk, the switch changes its mind: when are they in the other mode, and how many frames are lost?"""
-    before = lab.stream(after(STREAM_AFTER), timeout)
-    at = clock_gettime_ns(CLOCK_REALTIME)
+def agent_killed(lab: Lab) -> Outcome:
+    """(e) The agent is killed: what it said is void at once. Its guests stay where they are, and so does the switch."""
+    before = lab.agent.mode()
+    lab.agent.kill()
+    began = monotonic()
+    mode = lab.agent.mode()
+    took = monotonic() - began
+    refused = lab.agent.command("mode", UPLINK, "--policy", "require-vepa")
+    seen = exchange(lab, REFLECTED)
+    return Outcome(
+        (before, mode, refused.returncode) == ("vepa", "veb", 3) and seen == REFLECTED,
+        f"`mode` said {before}; after SIGKILL it says {mode}, {took * 1000:.0f} ms later (all of it the command's own "
+        f"time), and require-vepa is refused; the guests still talk: {crossing(seen)}",
+        seen.sent,
+        seen.received,
+    )
+
+
+STEPS: Sequence[tuple[str, Callable[[Lab], Outcome]]] = (
+    ("vepa-forced", vepa_forced),
+    ("attached", attached),
+    ("negotiated", negotiated),
+    ("withdrawn", withdrawn),
+    ("offered-again", offered_again),
+    ("switch-dies", switch_dies),
+    ("switch-returns", switch_returns),
+    ("agent-killed", agent_killed),
+)
+
+
+def change(lab: Lab, act: Callable[[], None], mode: str, what: str) -> Outcome:
+    """A frame a millisecond goes from A to B while the switch does something: what does it cost until all is well?"""
+    wanted = MACVLAN_MODES[mode]
+    lab.a.start_stream(lab.b)
+    arrives(lab, STREAMED)
+    heard, events = len(lab.journal.lldp), len(lab.journal.events)
+    began = clock_gettime_ns(CLOCK_REALTIME)
     act()
-    acted = clock_gettime_ns(CLOCK_REALTIME)
-    checked = monotonic()
-
-    def changed() -> bool:
-        nonlocal checked
-        if monotonic() - checked < 0.02:
-            return False
-        checked = monotonic()
-        return guest_modes(lab) == {mode}
-
-    sent = before + lab.stream(changed, timeout)
-    if mode == "bridge" and not lab.switch.reflects_by_itself:
-        lab.set_hairpin(False)
-    sent += lab.stream(after(STREAM_AFTER), timeout)
-    settle(lab, {n for n, _ in sent})
-    got = lab.received()
-    lost = [(n, time) for n, time in sent if n not in got]
-    outage = 0.0
-    if lost:
-        first, last = min(time for _, time in lost), max(time for _, time in lost)
-        outage = (min((time for n, time in sent if n in got and time > last), default=acted) - first) / 1e9
-    probe, arrived = count(lab)
-    says = lab.mode()
-    expected = {"bridge": "veb", "vepa": "vepa"}[mode]
-    return {
-        "ok": len(arrived) == COUNT and says == expected,
-        "sent": len(sent) + len(probe),
-        "received": len([n for n, _ in sent if n in got]) + len(arrived),
-        "seconds": round((clock_gettime_ns(CLOCK_REALTIME) - at) / 1e9, 3),
-        "lost": len(lost),
-        "outage-seconds": round(outage, 6),
-        "detail": f"{what}: guests re-moded to {expected}; {len(lost)} of {len(sent)} frames in flight "
-        f"(one every 2 ms) lost{f' within {outage * 1000:.0f} ms' if lost else ''}; "
-        f"then {len(arrived)} of {COUNT} arrive; mode says {says}",
-    }
+    lab.journal.wait_for(lambda: lab.modes() == {wanted}, f"the guests are in {mode}", CHANGE_SECONDS)
+    arrives(lab, STREAMED)
+    stream = lab.a.stop_stream()
+    with suppress(LabError):
+        lab.journal.wait_for(lambda: lab.b.last_received() >= stream[-1][0], "the last has arrived", QUIET_SECONDS)
+    lost, outage = losses(stream, lab.b.received())
+    expected = REFLECTED if mode == "vepa" else INSIDE
+    seen, says = exchange(lab, expected), lab.agent.mode()
+    told = news(lab, heard, events, began, mode)
+    cost = f"{lost} of {len(stream)} frames lost" + (f", traffic flows again after {outage:.3f} s" if lost else "")
+    return Outcome(
+        seen == expected and says == mode,
+        f"{what}: {cost}; {told}`mode` says {says}; {crossing(seen)}",
+        seen.sent,
+        seen.received,
+        lost,
+        round(outage, 6),
+    )
 
 
-def count(lab: Lab) -> tuple[set[int], set[int]]:
-    """Send `COUNT` frames from guest to guest: what was sent, and what arrived within a moment."""
-    sent = {lab.send() for _ in range(COUNT)}
-    settle(lab, sent)
-    return sent, sent & lab.received().keys()
+def exchange(lab: Lab, expected: Exchange) -> Exchange:
+    """`COUNT` frames from A to B, and what came of them: as soon as it is as expected, and stays so for a moment."""
+    numbers = lab.a.send(lab.b, COUNT)
+
+    def seen() -> Exchange:
+        return Exchange(len(numbers), len(numbers & lab.b.received()), *lab.journal.crossed(numbers))
+
+    with suppress(LabError):
+        lab.journal.wait_for(lambda: seen() == expected, "the frames have come where they belong", QUIET_SECONDS)
+    with suppress(LabError):
+        lab.journal.wait_for(lambda: seen() != expected, "some come where they do not belong", GRACE_SECONDS)
+    return seen()
 
 
-def settle(lab: Lab, sent: set[int]) -> None:
-    """Give frames the time that they need to arrive, but not for ever."""
-    deadline = monotonic() + QUIET_SECONDS
-    while monotonic() < deadline and not sent <= lab.received().keys():
-        pass
+def arrives(lab: Lab, count: int) -> None:
+    """Wait until so many more frames of the stream have reached B."""
+    first = lab.b.last_received()
+    lab.journal.wait_for(lambda: lab.b.last_received() >= first + count, "frames from A reach B", CHANGE_SECONDS)
 
 
-def after(frames: int) -> Callable[[], bool]:
-    """A condition that holds once it was asked for as long as it takes to send this many frames."""
-    end = monotonic() + frames * 0.002
-    return lambda: monotonic() > end
+def losses(stream: Sequence[tuple[int, int]], received: set[int]) -> tuple[int, float]:
+    """How many frames of a stream (number, time sent in ns) are missing, and how many seconds it took to recover.
+
+    That is from the first that is missing to the one after the last.
+    """
+    missing = [place for place, (number, _) in enumerate(stream) if number not in received]
+    if not missing:
+        return 0, 0.0
+    well = stream[min(missing[-1] + 1, len(stream) - 1)]
+    return len(missing), (well[1] - stream[missing[0]][1]) / 1e9
 
 
-def guest_modes(lab: Lab) -> set[str | None]:
-    return {lab.guest_mode(name) for name in GUESTS}
+def news(lab: Lab, heard: int, events: int, began: int, mode: str) -> str:
+    """How long after the frame that brought the news the guests were re-moded, by the agent's own word."""
+    moved = [event for event in lab.journal.events[events:] if event.get("action") == "re-moded"]
+    if not moved:
+        return ""
+    at = max(datetime.fromisoformat(event["time"]).timestamp() for event in moved)
+    for frame in lab.journal.lldp[heard:]:
+        found = frame.evb() if frame.to_host else None
+        if found and says_active(found[1], by_bridge=True) == (mode == "vepa"):
+            return f"guests re-moded {max(0.0, at - frame.time / 1e9) * 1000:.0f} ms after the frame that said so; "
+    return f"guests re-moded {at - began / 1e9:.1f} s after; "
+
+
+def crossing(seen: Exchange) -> str:
+    """What the cable has seen of the frames."""
+    if not seen.up and not seen.back:
+        return "no frame crosses the uplink"
+    return f"{seen.up} cross the uplink, {seen.back} come back"

@@ -1,134 +1,181 @@
-"""Who plays the switch: our own agent in the bridge role, or Debian's lldpad."""
+"""Who plays the switch: our own agent in the bridge role, or lldpad."""
 
-import json
+import os
 import shutil
-import signal
 import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
-from evbagent.lab.namespaces import LabError, Namespace, wait_for
+from evbagent.lab.agents import Agent, launch, log_end, run
+from evbagent.lab.cage import mount
+from evbagent.lab.links import Namespace
+from evbagent.lab.wire import Journal, LabError, LldpFrame, says_active
 
-PORT = "port1"
+BRIDGE, PORT = "br0", "port1"
+LLDPAD_PATHS = ("/run", "/dev/shm", "/var/lib/lldpad")
+SHORT_TTL = 3
+BR_STATE_FORWARDING = 3
+START_SECONDS = 10.0
 
 
 class Switch(Protocol):
-    """The switch's agent on `PORT`, in a namespace of its own. `reflects_by_itself`: it sets the hairpin flag."""
+    """A Linux bridge with one port, and what speaks for it. `by`: who sets the port's hairpin flag."""
 
-    reflects_by_itself: bool
-    bridge_settings: Mapping[str, int]
+    by: str
+    log: Path
 
-    def start(self) -> None: ...
-    def offer(self, relay: bool) -> None: ...
-    def expire_soon(self) -> None: ...
-    def kill(self) -> None: ...
+    def start(self) -> None:
+        """Start to speak, and to offer reflective relay."""
+
+    def open_port(self) -> None:
+        """After its link has come up: let the guests' frames through."""
+
+    def withdraw(self) -> None:
+        """Offer it no more."""
+
+    def offer(self) -> None:
+        """Offer it again."""
+
+    def prepare_to_die(self) -> None:
+        """Have the neighbour hold what it knows for no longer than 3 s."""
+
+    def die(self) -> None:
+        """Without a word; it reflects no more."""
 
 
 class BuiltinSwitch:
-    """`evbagent run --role bridge`, with an LLDPDU a second and a TTL of 3 s."""
+    """`evbagent run --role bridge`."""
 
-    reflects_by_itself = True
-    bridge_settings: Mapping[str, int] = MappingProxyType({})
+    by = "by the switch's agent"
 
-    def __init__(self, namespace: Namespace, directory: Path, edition: str) -> None:
+    def __init__(self, namespace: Namespace, directory: Path, edition: str, journal: Journal) -> None:
         self._namespace = namespace
-        self._directory = directory
-        self._edition = edition
-        self._process: subprocess.Popen[bytes] | None = None
+        self._journal = journal
+        self._agent = Agent(namespace, directory, PORT, "bridge", edition)
+        self.log = self._agent.log
 
     def start(self) -> None:
-        self._configure(relay=True)
-        state = self._directory / "switch"
-        command = [sys.executable, "-m", "evbagent", "run", "--role", "bridge", "--interface", PORT]
-        command += ["--config", str(self._config), "--state-dir", str(state)]
-        with (self._directory / "switch.log").open("ab") as log:
-            self._process = self._namespace.popen(command, log)
-        wait_for((state / "control.sock").exists, "the switch's agent starts")
+        self._agent.start(self._journal)
 
-    def offer(self, relay: bool) -> None:
-        self._configure(relay)
-        assert self._process is not None
-        self._process.send_signal(signal.SIGHUP)
+    def open_port(self) -> None:
+        """It is open."""
 
-    def expire_soon(self) -> None:
-        """Its TTL is short as it is."""
+    def withdraw(self) -> None:
+        self._agent.set_relay(False)
 
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+    def offer(self) -> None:
+        self._agent.set_relay(True)
 
-    @property
-    def _config(self) -> Path:
-        return self._directory / "switch.toml"
+    def prepare_to_die(self) -> None:
+        """Its TTL is that short anyway."""
 
-    def _configure(self, relay: bool) -> None:
-        self._config.write_text(agent_config(self._edition, "request" if relay else "off", "switch"))
+    def die(self) -> None:
+        """Its bridge would go on reflecting: nobody is left who would stop it, so the lab does."""
+        self._agent.kill()
+        set_hairpin(self._namespace, False)
 
 
 class LldpadSwitch:
-    """lldpad as EVB bridge, with mounts of its own.
+    """lldpad as EVB bridge, which leaves two things to its operators, and so to the lab.
 
-    It never sets the hairpin flag: the lab does, as operators must. And it hears the nearest customer bridge address on
-    a bridge's port only when the bridge runs STP: without, the bridge takes those frames and forwards them.
+    It says that the port reflects but never sets the flag. And it hears the nearest customer bridge address on a port
+    of a bridge only when the bridge runs STP; without, the bridge takes such frames for its own to forward. /run,
+    /dev/shm and /var/lib/lldpad are private to the lab, as are its network and IPC namespaces.
     """
 
-    reflects_by_itself = False
-    bridge_settings: Mapping[str, int] = MappingProxyType({"br_stp_state": 1, "br_forward_delay": 200})
+    by = "by the lab, since lldpad never does it"
 
-    def __init__(self, namespace: Namespace, directory: Path, edition: str) -> None:
-        for program in ("lldpad", "lldptool"):
-            if shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
-                raise LabError(f"{program} is not installed (Debian: apt-get install lldpad)")
+    def __init__(self, namespace: Namespace, directory: Path, edition: str, journal: Journal) -> None:
+        self._lldpad, self._lldptool = find_lldpad()
         self._namespace = namespace
-        self._directory = directory
+        self._journal = journal
         self._edition = edition
+        self._config = directory / "lldpad.conf"
+        self.log = directory / "lldpad.log"
         self._process: subprocess.Popen[bytes] | None = None
+        for path in LLDPAD_PATHS:
+            if os.path.isdir(path) and not directory.is_relative_to(path):
+                mount("tmpfs", path, "tmpfs", 0, "mode=755")
+        from pyroute2 import IPRoute  # takes longer to import than the lab's other steps take
+
+        with namespace.entered():
+            self._route: Any = IPRoute()
+
+    def open_port(self) -> None:
+        """STP keeps a port that comes up closed to guests, not to lldpad, for seconds: without it one can be opened."""
+        self._set_stp(False)
+        port = self._namespace.link(PORT).index
+        self._route.link("set", index=port, kind="bridge_slave", IFLA_BRPORT_STATE=BR_STATE_FORWARDING)
+        self._set_stp(True)
 
     def start(self) -> None:
-        config = self._directory / "lldpad.conf"
-        config.write_text(lldpad_config(self._edition))
-        mounts = "mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /dev/shm; mount -t tmpfs tmpfs /var/lib/lldpad; "
-        # The file is read before /run is covered: the lab's own files are there.
-        script = f'exec 3<"$0"; {mounts}cat <&3 >/run/lldpad.conf; exec lldpad -t -f /run/lldpad.conf'
-        command = ["unshare", "--mount", "--ipc", "--", "sh", "-ec", script, str(config)]
-        with (self._directory / "switch.log").open("ab") as log:
-            self._process = self._namespace.popen(command, log)
-        wait_for(lambda: self._namespace.run(["lldptool", "-p"]).returncode == 0, "lldpad answers", pause=0.05)
+        self._config.write_text(lldpad_config(self._edition))
+        set_hairpin(self._namespace, True)
+        self._set_stp(True)
+        process = self._process = launch(self._namespace, [self._lldpad, "-t", "-f", str(self._config)], self.log)
 
-    def offer(self, relay: bool) -> None:
-        if self._edition == "ratified":
-            self._change("evb", f"evbrrcap={'yes' if relay else 'no'}")
-        else:
-            self._change("evbcfg", f"fmode={'reflectiverelay' if relay else 'bridge'}")
+        def answers() -> bool:
+            if process.poll() is not None:
+                raise LabError(f"lldpad ended with exit status {process.returncode}: {log_end(self.log, 200)}")
+            ping = run(self._namespace, [self._lldptool, "-p"])
+            query = [self._lldptool, "-l", "-i", PORT, "-g", "ncb", "adminStatus"]
+            return ping.stdout.strip() == str(process.pid) and run(self._namespace, query).returncode == 0
 
-    def expire_soon(self) -> None:
-        """3 s, as the builtin switch has it. lldpad's own TTL is 120 s, and its intervals cannot be set."""
-        self._change("TTL", "value=3")
+        self._journal.wait_for(answers, "lldpad has started", START_SECONDS)
 
-    def kill(self) -> None:
+    def withdraw(self) -> None:
+        heard = len(self._journal.lldp)
+        self._set_relay(False)
+        self._journal.wait_for(lambda: any(map(_withdraws, self._said(heard))), "lldpad's LLDPDU that withdraws")
+        set_hairpin(self._namespace, False)
+
+    def offer(self) -> None:
+        set_hairpin(self._namespace, True)
+        self._set_relay(True)
+
+    def prepare_to_die(self) -> None:
+        """Its own TTL is 120 s; its interval cannot be set."""
+        heard = len(self._journal.lldp)
+        self._tool("TTL", f"value={SHORT_TTL}")
+        self._journal.wait_for(lambda: any(map(_is_short, self._said(heard))), "lldpad's LLDPDU with a short TTL")
+
+    def die(self) -> None:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+        set_hairpin(self._namespace, False)
 
-    def _change(self, tlv: str, setting: str) -> None:
-        done = self._tool("-T", "-V", tlv, setting)
+    def _set_stp(self, on: bool) -> None:
+        bridge = self._namespace.link(BRIDGE).index
+        self._route.link("set", index=bridge, kind="bridge", br_stp_state=int(on))
+
+    def _set_relay(self, on: bool) -> None:
+        if self._edition == "ratified":
+            self._tool("evb", f"evbrrcap={'yes' if on else 'no'}")
+        else:
+            self._tool("evbcfg", f"fmode={'reflectiverelay' if on else 'bridge'}")
+
+    def _tool(self, tlv: str, setting: str) -> None:
+        done = run(self._namespace, [self._lldptool, "-T", "-i", PORT, "-g", "ncb", "-V", tlv, setting])
         if done.returncode != 0:
             raise LabError(f"lldptool {tlv} {setting}: {(done.stdout + done.stderr).strip()}")
 
-    def _tool(self, action: str, *words: str) -> "subprocess.CompletedProcess[str]":
-        return self._namespace.run(["lldptool", action, "-i", PORT, "-g", "ncb", *words])
+    def _said(self, since: int) -> list[LldpFrame]:
+        return [frame for frame in self._journal.lldp[since:] if frame.to_host]
 
 
-def agent_config(edition: str, relay: str, name: str) -> str:
-    """The configuration of an agent of ours in the lab."""
-    return (
-        f'lldp = {{ message-tx-interval = 1, message-tx-hold-multiplier = 2, system-name = "{name}" }}\n'
-        f"evb = {{ edition = {json.dumps(edition)}, reflective-relay = {json.dumps(relay)} }}\n"
-    )
+def find_lldpad() -> tuple[str, str]:
+    """Paths of lldpad and lldptool. LabError when they are not installed."""
+    path = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
+    found = [shutil.which(program, path=path) for program in ("lldpad", "lldptool")]
+    if not all(found):
+        raise LabError("lldpad is not installed: install Debian's package lldpad, or use --switch builtin")
+    return str(found[0]), str(found[1])
+
+
+def set_hairpin(namespace: Namespace, on: bool) -> None:
+    """What an operator does by `bridge link set`."""
+    namespace.route.set_hairpin(namespace.link(PORT).index, on)
 
 
 def lldpad_config(edition: str) -> str:
@@ -143,7 +190,14 @@ def lldpad_config(edition: str) -> str:
             'tlvid001b3f00 : { enableTx = true; fmode = "reflectiverelay"; capabilities = "rte ecp vdp"; rte = 15;'
             ' vsis = 3295; }; vdp : { enableTx = true; role = "bridge"; };'
         )
-    return (
-        'configuration = "1.0"; agents = "1.0"; dcbx : { version = "1.0"; dcbx_version = 2; };\n'
-        f"nearest_customer_bridge : {{ {PORT} : {{ adminStatus = 3; {tlv} }}; }};\n"
-    )
+    return f"nearest_customer_bridge : {{ {PORT} : {{ adminStatus = 3; {tlv} }}; }};\n"
+
+
+def _withdraws(frame: LldpFrame) -> bool:
+    found = frame.evb()
+    return found is not None and not says_active(found[1], by_bridge=True)
+
+
+def _is_short(frame: LldpFrame) -> bool:
+    pdu = frame.pdu()
+    return pdu is not None and 0 < pdu.ttl <= SHORT_TTL
