@@ -5,6 +5,7 @@ A device is known by its mark, the interface alias `evbagent:POLICY`. Nothing wi
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from evbagent.netlink import Link, LinkChange, NetlinkError, RouteSocket
@@ -110,8 +111,7 @@ class Attachments:
         if self._answers.get(uplink) == (mode, reason):
             return
         self._answers[uplink] = (mode, reason)
-        for device in self.of(uplink):
-            self._bring_in_line(device)
+        self._bring_in_line(*self.of(uplink))
 
     def uplink_gone(self, uplink: int) -> None:
         """The uplink is not served any more; its devices keep the mode that they have."""
@@ -151,36 +151,46 @@ class Attachments:
             self._notify(AttachmentEvent("added", device, f"marked {policy}"))
         self._bring_in_line(device)
 
-    def _bring_in_line(self, device: Attachment) -> None:
-        """Move the device, or say that it is not where it should be. Only prefer-vepa devices are moved."""
-        if device.uplink not in self._answers:
-            return
-        reason = self._answers[device.uplink][1]
-        conforms = self.conforms(device)
-        if device.policy != "prefer-vepa":
-            if device.unmet is conforms:
-                reported = self._devices[device.key] = replace(device, unmet=not conforms)
-                self._notify(AttachmentEvent("met" if conforms else "unmet", reported, reason))
-            return
-        if conforms:
-            return
+    def _bring_in_line(self, *devices: Attachment) -> None:
+        """Move the devices, or say that they are not where they should be. Only prefer-vepa devices are moved.
+
+        All are moved before anything is said, those at hand first: guests are cut off until then.
+        """
+        judged = [device for device in devices if device.uplink in self._answers]
+        misplaced = [device for device in judged if device.policy == "prefer-vepa" and not self.conforms(device)]
+        outcomes = self._move(misplaced)
+        for device in judged:
+            if device.policy != "prefer-vepa" and device.unmet is self.conforms(device):
+                unmet = not device.unmet
+                outcomes.append(AttachmentEvent("unmet" if unmet else "met", replace(device, unmet=unmet), ""))
+        for outcome in outcomes:
+            device = outcome.attachment
+            self._devices[device.key] = device
+            self._notify(replace(outcome, reason=device.error or self._answers[device.uplink][1]))
+
+    def _move(self, devices: list[Attachment]) -> list[AttachmentEvent]:
+        """Put each into the mode that it should be in, namespace by namespace. What is known to fail is not news."""
+        by_namespace: dict[int | None, list[Attachment]] = {}
+        for device in sorted(devices, key=lambda device: device.key[0] is not None):
+            by_namespace.setdefault(device.key[0], []).append(device)
+        outcomes: list[AttachmentEvent] = []
+        for nsid, group in by_namespace.items():
+            try:
+                with nullcontext(self._route) if nsid is None else self._finder.route_socket(nsid) as route:
+                    moved = [self._set_mode(route, device) for device in group]
+            except NamespaceError as error:
+                moved = [replace(device, error=str(error)) for device in group]
+            for before, after in zip(group, moved, strict=True):
+                if after.error is None:
+                    outcomes.append(AttachmentEvent("re-moded", after, ""))
+                elif after.error != before.error:
+                    outcomes.append(AttachmentEvent("failed", after, ""))
+        return outcomes
+
+    def _set_mode(self, route: RouteSocket, device: Attachment) -> Attachment:
         wanted = self.wanted_mode(device)
         try:
-            self._set_mode(device, wanted)
-        except (NetlinkError, NamespaceError) as error:
-            failed = replace(device, error=str(error))
-            self._devices[device.key] = failed
-            if device.error != failed.error:
-                self._notify(AttachmentEvent("failed", failed, str(error)))
-            return
-        moved = replace(device, mode=wanted, error=None)
-        self._devices[device.key] = moved
-        self._notify(AttachmentEvent("re-moded", moved, reason))
-
-    def _set_mode(self, device: Attachment, mode: str) -> None:
-        nsid, index = device.key
-        if nsid is None:
-            self._route.set_macvlan_mode(index, device.kind, mode)
-            return
-        with self._finder.route_socket(nsid) as route:
-            route.set_macvlan_mode(index, device.kind, mode)
+            route.set_macvlan_mode(device.key[1], device.kind, wanted)
+        except NetlinkError as error:
+            return replace(device, error=str(error))
+        return replace(device, mode=wanted, error=None)
