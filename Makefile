@@ -34,7 +34,7 @@ fmt: venv
 	$(PYTHON) -m ruff check --fix
 	$(PYTHON) -m ruff format
 
-lab: venv
+lab: venv peers
 	.venv/bin/evbagent lab $(ARGS)
 
 bench: venv peers
