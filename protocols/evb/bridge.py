@@ -5,24 +5,12 @@ When the bridge itself withdraws, it says so first and stops reflecting once the
 `WITHDRAWAL_GRACE` later): the station's guests then never talk to a port that reflects no more.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from protocols.evb.peers import Candidates, EvbBody, NeighborKey, Peers
-from protocols.evb.station import role_warnings, several
-from protocols.evb.status import (
-    Edition,
-    EvbSettings,
-    Forwarding,
-    Operational,
-    Relay,
-    RelayStatus,
-    Role,
-    Statement,
-    refused_exponents,
-    resolve,
-)
+from protocols.evb.role import Describe, EvbRole
+from protocols.evb.status import EvbSettings, RelayStatus, Role, Statement
 from protocols.timers import Instant, TimerTable
 
 WITHDRAWAL_GRACE = 1_500_000  # longer than an LLDPDU may have to wait for transmit credit
@@ -86,25 +74,19 @@ TRANSITIONS: Mapping[tuple[RelayState, Event], tuple[Action, RelayState]] = {
 }
 
 
-class EvbBridge:
+class EvbBridge(EvbRole):
     """Inputs note what happened; `run` gives what is to be done to the port."""
 
     role = Role.BRIDGE
+    other = Role.STATION
 
     def __init__(self, settings: EvbSettings) -> None:
-        self.settings = settings
-        self.peers = Peers(Role.STATION, settings.editions)
+        super().__init__(settings)
         self.state = RelayState.OFF
         self.able = False
         self.unable_because = "it is not a port of a bridge"
         self.error: str | None = None
-        self._candidates = Candidates(None)
         self._timers: TimerTable[Event] = TimerTable()
-
-    def configure(self, settings: EvbSettings) -> None:
-        self.settings = settings
-        self.peers.editions = settings.editions
-        self._candidates = self.peers.select()
 
     def set_able(self, able: bool, because: str, now: Instant) -> None:
         """Whether this port can reflect at all (it is a port of a bridge that we may switch); if not, why.
@@ -116,21 +98,6 @@ class EvbBridge:
         if able:
             self.error = None
             self._step(Event.PORT_TAKEN, now)
-
-    def heard(self, key: NeighborKey, bodies: Iterable[EvbBody]) -> None:
-        """A neighbour's TLVs, new or changed."""
-        self.peers.heard(key, bodies)
-        self._candidates = self.peers.select()
-
-    def lost(self, key: NeighborKey) -> None:
-        """A neighbour said goodbye, or was silent for its TTL."""
-        self.peers.lost(key)
-        self._candidates = self.peers.select()
-
-    def clear(self) -> None:
-        """The link is down: nobody is there any more."""
-        self.peers.clear()
-        self._candidates = self.peers.select()
 
     def relay_set(self, on: bool, error: str | None, now: Instant) -> list[SetRelay]:
         """The port is now like this; `error` says why it is not as asked, or who changed it."""
@@ -156,10 +123,6 @@ class EvbBridge:
         return [effect for event in self._timers.expire(now) for effect in self._step(event, now)]
 
     @property
-    def edition(self) -> Edition:
-        return self._candidates.peer.edition if self._candidates.peer else self.settings.editions[0]
-
-    @property
     def statement(self) -> Statement:
         peer = self._candidates.peer
         return Statement(
@@ -171,41 +134,12 @@ class EvbBridge:
         )
 
     @property
-    def operational(self) -> Operational:
-        return resolve(self.edition, self.statement, self.relay_active)
-
-    @property
     def relay_active(self) -> bool:
         return self.state is RelayState.ON
 
-    def tlv(self) -> EvbBody:
-        """OUI, subtype and body of the TLV to send."""
-        edition = self.edition
-        return edition.oui, edition.subtype, edition.encode(self.statement)
-
-    def own_words(self) -> bytes:
-        """The TLV's body without what only repeats the station: a change in this is news, in the rest an echo."""
-        return self.edition.encode(self.statement.without_echo)
-
-    def forwarding(self, anyone_heard: bool, describe: Callable[[NeighborKey], str]) -> Forwarding:
-        """The answer in words. `anyone_heard`: some neighbour is known on this link, EVB or not."""
-        peer = self._candidates.peer
-        if self.relay_active and peer:
-            return Forwarding(Relay.ACTIVE, peer.edition.name, f"reflecting for {describe(peer.key)}")
-        edition = peer.edition.name if peer else None
-        if not anyone_heard:
-            return Forwarding(Relay.UNKNOWN, None, "no neighbor has been heard on this link")
-        return Forwarding(Relay.INACTIVE, edition, self._why_inactive(describe))
-
-    def warnings(self, describe: Callable[[NeighborKey], str]) -> list[str]:
+    def warnings(self, describe: Describe) -> list[str]:
         """What an operator should look at."""
-        found = role_warnings(self._candidates, self.role, describe)
-        peer = self._candidates.peer
-        if peer and (refused := refused_exponents(peer.tlv)):
-            found.append(f"{describe(peer.key)} proposes {', '.join(refused)}, above the greatest usable 27: refused")
-        if self.error is not None:
-            found.append(f"reflective relay: {self.error}")
-        return found
+        return super().warnings(describe) + ([] if self.error is None else [f"reflective relay: {self.error}"])
 
     @property
     def _capable(self) -> bool:
@@ -231,24 +165,19 @@ class EvbBridge:
                 self._timers.start(Event.GRACE_OVER, now + WITHDRAWAL_GRACE)
                 return []
 
-    def _why_inactive(self, describe: Callable[[NeighborKey], str]) -> str:
-        candidates = self._candidates
-        if len(candidates.claimants) > 1:
-            return several(candidates, "station", describe)
-        if candidates.peer is None:
-            if candidates.same_role:
-                return f"{describe(candidates.same_role[0])} is an EVB bridge, not a station"
-            if candidates.unusable:
-                return f"{describe(candidates.unusable[0])} sends an EVB TLV that names no usable role"
-            return "the neighbor speaks LLDP but not EVB"
-        if candidates.same_role:
-            return f"{describe(candidates.same_role[0])} is a bridge on the same segment: two that reflect make a loop"
+    def _why_active(self, name: str) -> str:
+        return f"reflecting for {name}"
+
+    def _why_not(self, name: str) -> str:
+        peer = self.statement.peer
+        if self._candidates.same_role:
+            return "another bridge is heard on this segment: two that reflect make a loop"
         if not self.settings.reflective_relay:
             return "reflective relay is not offered (configuration)"
         if not self.able:
             return f"this port cannot reflect: {self.unable_because}"
         if self.state is RelayState.FAILED:
             return f"reflective relay could not be switched on: {self.error}"
-        if not candidates.peer.tlv.relay_request:
-            return f"{describe(candidates.peer.key)} does not ask for reflective relay"
+        if not (peer and peer.relay_request):
+            return f"{name} does not ask for reflective relay"
         return "reflective relay is being switched on"
