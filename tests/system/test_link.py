@@ -265,10 +265,10 @@ def test_the_socket_is_readable_only_when_a_wanted_frame_is_there(host: Host) ->
 
 def test_frames_that_found_no_room_are_counted(host: Host) -> None:
     with host.open() as packets:
-        host.send(*[WANTED[0]] * 5000)
+        host.send(*[WANTED[0]] * 12_000)
         lost = packets.drops()
         assert lost > 0
         assert len(received(packets)) + lost == 5000
         assert packets.drops() == lost
-        host.send(*[WANTED[0]] * 5000)
+        host.send(*[WANTED[0]] * 12_000)
         assert packets.drops() > lost
