@@ -80,6 +80,9 @@ class Daemon:
         loop = asyncio.get_running_loop()
         check_permission()
         self._state.open()
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
         try:
             self._remember(self._state.previous())
             self._monitor.start(loop)
@@ -92,9 +95,6 @@ class Daemon:
             answers = Answers(self._ports, self._view, self._attachments, lambda: self._config)
             self._control = ControlServer(self._options.state_dir / "control.sock", answers)
             await self._control.start()
-            loop.add_signal_handler(signal.SIGHUP, self._reload)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self._stopping.set)
             notify("READY=1")
             await self._housekeeping()
         finally:
@@ -128,8 +128,6 @@ class Daemon:
         try:
             socket = PacketSocket(link.index, [scope.address for scope in Scope])
         except OSError as error:
-            if isinstance(error, PermissionError):
-                raise
             log.warning("%s: cannot be served: %s", link.name, error)
             return
         port = Port(self._route, link, role, stack, utc(boottime()))
@@ -152,6 +150,7 @@ class Daemon:
     def _update(self, port: Port, link: Link) -> None:
         old, port.link = port.link, link
         if not is_uplink(link, self._globs):
+            port.say_goodbye()
             self._remove(port)
             return
         assert port.driver is not None

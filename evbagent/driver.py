@@ -71,6 +71,7 @@ class PortDriver:
         self._look_again = look_again
         self._clock = clock
         self._last_frame: Instant = 0
+        self._looked: Instant = 0
         self._timer: TimerHandle | None = None
         self._timer_due: Instant | None = None
         self._early: deque[tuple[Instant, bytes]] = deque(maxlen=EARLY_FRAMES)
@@ -98,7 +99,9 @@ class PortDriver:
             quiet, self._last_frame = now - self._last_frame > QUIET, now
             if not self.stack.enabled:
                 self._early.append((now, frame))
-                self._look_again()
+                if now - self._looked > SECOND // 10:
+                    self._looked = now
+                    self._look_again()
                 continue
             effects = self.stack.receive(frame, now)
             if effects:
