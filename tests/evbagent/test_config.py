@@ -1,0 +1,101 @@
+"""Configuration files: merged in order, validated, refused with the name of file and key."""
+
+from pathlib import Path
+
+import pytest
+
+from evbagent.config import Config, ConfigError, load, parse
+
+
+def write(directory: Path, name: str, text: str) -> Path:
+    path = directory / name
+    path.write_text(text)
+    return path
+
+
+def test_without_a_file_everything_has_its_default() -> None:
+    config = parse([])
+    assert config == Config()
+    settings = config.for_uplink("eth0")
+    assert (settings.role, settings.evb.edition, settings.evb.reflective_relay) == ("station", "auto", None)
+    assert settings.lldp.message_tx_interval == 30
+
+
+def test_later_files_go_over_earlier_ones_table_by_table(tmp_path: Path) -> None:
+    first = write(tmp_path, "a.toml", "[lldp]\nmessage-tx-interval = 5\nmax-neighbors = 7\n[evb]\nedition = 'draft'\n")
+    second = write(tmp_path, "b.toml", "role = 'bridge'\n[lldp]\nmessage-tx-interval = 9\n")
+    config = parse([first, second])
+    assert (config.role, config.evb.edition) == ("bridge", "draft")
+    assert (config.lldp.message_tx_interval, config.lldp.max_neighbors) == (9, 7)
+
+
+def test_what_differs_on_some_uplinks(tmp_path: Path) -> None:
+    text = """
+    [lldp.admin-status]
+    nearest-bridge = "disabled"
+    [uplink."ens*"]
+    reflective-relay = "off"
+    lldp = { message-tx-interval = 10, admin-status = { nearest-customer-bridge = "tx-only" } }
+    [uplink."ens1"]
+    role = "bridge"
+    evb = { keep-alive-exponent = 21 }
+    """
+    config = load(write(tmp_path, "c.toml", text))
+    plain, general, special = (config.for_uplink(name) for name in ("eth0", "ens0", "ens1"))
+    assert (plain.role, plain.evb.reflective_relay, plain.lldp.message_tx_interval) == ("station", None, 30)
+    assert (general.role, general.evb.reflective_relay, general.lldp.message_tx_interval) == ("station", "off", 10)
+    assert dict(general.lldp.admin_status) == {"nearest-bridge": "disabled", "nearest-customer-bridge": "tx-only"}
+    assert (special.role, special.evb.reflective_relay, special.evb.keep_alive_exponent) == ("bridge", "off", 21)
+
+
+def test_the_command_lines_role_goes_over_the_files() -> None:
+    assert Config().with_role("bridge").for_uplink("eth0").role == "bridge"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("rolle = 'bridge'", "rolle: unknown key"),
+        ("role = 'router'", "role:"),
+        ("interfaces = 'eth0'", "interfaces:"),
+        ("interfaces = ['']", "interfaces[0]:"),
+        ("[lldp]\nmessage-tx-interval = 0", "lldp.message-tx-interval:"),
+        ("[lldp]\nmessage-tx-interval = 1.5", "lldp.message-tx-interval:"),
+        ("[lldp]\nmsg-tx-interval = 1", "lldp.msg-tx-interval: unknown key"),
+        ("[lldp.admin-status]\nnearest = 'disabled'", "lldp.admin-status"),
+        ("[lldp.admin-status]\nnearest-bridge = 'on'", "lldp.admin-status"),
+        ("[lldp]\nmanagement-addresses = ['192.0.2.300']", "lldp.management-addresses: '192.0.2.300'"),
+        ("[evb]\nedition = 'newest'", "evb.edition:"),
+        ("[evb]\nkeep-alive-exponent = 28", "evb.keep-alive-exponent:"),
+        ("[evb]\necp-retries = 8", "evb.ecp-retries:"),
+        ("[uplink.eth0]\nspeed = 10", "speed: unknown key"),
+        ("[uplink.eth0.lldp]\ntx = 1", "uplink.eth0.lldp: tx: unknown key"),
+        ("[uplink.eth0.evb]\nedition = 1", "uplink.eth0.evb: edition:"),
+        ("[uplink.eth0.lldp]\nmanagement-addresses = ['x']", "uplink.eth0.lldp.management-addresses:"),
+        ("a = [", "is not valid TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_file_and_key(tmp_path: Path, text: str, named: str) -> None:
+    path = write(tmp_path, "bad.toml", text)
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    assert str(refused.value).startswith(f"{path}: ")
+    assert named in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "absent.toml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path)
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes(b"role = '\xe9'")
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        load(latin)
+
+
+def test_the_mistake_is_looked_for_in_the_file_that_has_it(tmp_path: Path) -> None:
+    good, bad = write(tmp_path, "a.toml", "role = 'bridge'"), write(tmp_path, "b.toml", "[evb]\nrte = 1")
+    with pytest.raises(ConfigError, match=str(bad)):
+        parse([good, bad])

@@ -1,0 +1,234 @@
+"""One port's driver, with a clock that jumps and a wire that is a list."""
+
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from evbagent.driver import EARLY_FRAMES, PortDriver
+from protocols.evb.bridge import SetRelay
+from protocols.evb.status import EvbSettings, Role
+from protocols.frame import Scope
+from protocols.lldp.agent import AdminStatus
+from protocols.lldp.tlvs import ChassisId, PortId
+from protocols.lldp.tx import TxSettings
+from protocols.stack import (
+    EDITIONS,
+    Event,
+    ForwardingChanged,
+    LinkState,
+    NeighborEvent,
+    PortSettings,
+    PortStack,
+    RelayAble,
+    RelaySet,
+)
+from protocols.timers import SECOND
+
+STATION, BRIDGE = bytes.fromhex("02000000000a"), bytes.fromhex("02000000000b")
+
+
+class Loop:
+    """The three things that a driver asks of an event loop."""
+
+    def __init__(self) -> None:
+        self.timers: list[tuple[float, Callable[[], None], list[bool]]] = []
+        self.readers: dict[int, Callable[[], None]] = {}
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> "Timer":
+        entry = (delay, callback, [True])
+        self.timers.append(entry)
+        return Timer(entry[2])
+
+    def add_reader(self, descriptor: int, callback: Callable[[], None]) -> None:
+        self.readers[descriptor] = callback
+
+    def remove_reader(self, descriptor: int) -> None:
+        del self.readers[descriptor]
+
+
+class Timer:
+    def __init__(self, running: list[bool]) -> None:
+        self._running = running
+
+    def cancel(self) -> None:
+        self._running[0] = False
+
+
+class Wire:
+    """A packet socket."""
+
+    def __init__(self) -> None:
+        self.arrived: deque[bytes] = deque()
+        self.sent: list[bytes] = []
+        self.broken = False
+        self._descriptor = socket.socket()
+
+    def fileno(self) -> int:
+        return self._descriptor.fileno()
+
+    def receive(self) -> bytes | None:
+        return self.arrived.popleft() if self.arrived else None
+
+    def send(self, frame: bytes) -> None:
+        if self.broken:
+            raise OSError(100, "Network is down")
+        self.sent.append(frame)
+
+    def close(self) -> None:
+        self._descriptor.close()
+
+
+class Bench:
+    def __init__(self, role: Role = Role.STATION, mac: bytes = STATION, fault: str | None = None) -> None:
+        self.now = 1000 * SECOND
+        self.loop, self.wire = Loop(), Wire()
+        self.events: list[Event] = []
+        self.configured: list[bool] = []
+        self.looks = 0
+        self.fault = fault
+        settings = PortSettings(
+            mac,
+            ChassisId(4, mac),
+            PortId(3, mac),
+            (),
+            {Scope.NEAREST_CUSTOMER_BRIDGE: AdminStatus.TX_AND_RX},
+            TxSettings(),
+            32,
+            EvbSettings(tuple(EDITIONS.values())),
+        )
+        loop: Any = self.loop
+        self.driver = PortDriver(
+            loop,
+            "eth0",
+            PortStack(role, settings),
+            self.wire,
+            self.configure,
+            self.events.append,
+            self.look,
+            lambda: self.now,
+        )
+
+    def configure(self, setting: SetRelay) -> RelaySet:
+        self.configured.append(setting.on)
+        return RelaySet(setting.on and self.fault is None, self.fault)
+
+    def look(self) -> None:
+        self.looks += 1
+
+    def hear(self, *frames: bytes) -> None:
+        self.wire.arrived.extend(frames)
+        while self.wire.arrived:
+            self.loop.readers[self.wire.fileno()]()
+
+    def pending(self) -> list[float]:
+        return [delay for delay, _, running in self.loop.timers if running[0]]
+
+    def close(self) -> None:
+        self.driver.close()
+
+
+def frame_of(role: Role, mac: bytes) -> bytes:
+    """The first LLDPDU of a port that comes up."""
+    bench = Bench(role, mac)
+    if role is Role.BRIDGE:
+        bench.driver.request(RelayAble(True))
+    bench.driver.request(LinkState(True))
+    bench.close()
+    return bench.wire.sent[0]
+
+
+def test_it_speaks_when_the_link_is_up_and_keeps_one_timer() -> None:
+    bench = Bench()
+    assert (bench.wire.sent, bench.pending()) == ([], [])
+    bench.driver.request(LinkState(True))
+    assert len(bench.wire.sent) == 1
+    (delay,) = bench.pending()
+    assert 30 <= delay < 30.125, "ports that are due at about the same time share a wake-up"
+    bench.hear(frame_of(Role.BRIDGE, BRIDGE))
+    assert len(bench.wire.sent) == 2
+    assert bench.pending() == [1.0], "what comes sooner is not late"
+    bench.close()
+
+
+def test_a_deadline_that_moved_later_keeps_its_timer() -> None:
+    bench = Bench()
+    bench.driver.request(LinkState(True))
+    timers = len(bench.loop.timers)
+    bench.driver.request(LinkState(True))
+    assert len(bench.loop.timers) == timers
+    bench.loop.timers[-1][1]()
+    assert len(bench.wire.sent) == 1, "early: nothing is due, and it is armed anew"
+    assert len(bench.loop.timers) == timers + 1
+    bench.now += 31 * SECOND
+    bench.loop.timers[-1][1]()
+    assert len(bench.wire.sent) == 2
+    bench.close()
+
+
+def test_effects_run_in_order_and_the_port_is_set_before_the_wire_is_told() -> None:
+    bench = Bench(Role.BRIDGE, BRIDGE)
+    bench.driver.request(RelayAble(True))
+    bench.driver.request(LinkState(True))
+    before = len(bench.wire.sent)
+    bench.hear(frame_of(Role.STATION, STATION))
+    assert bench.configured == [True]
+    assert len(bench.wire.sent) == before + 1
+    kinds = [type(event) for event in bench.events[-2:]]
+    assert kinds == [NeighborEvent, ForwardingChanged]
+    assert bench.driver.stack.forwarding.relay == "active"
+    bench.close()
+
+
+def test_a_port_that_cannot_be_set_is_told_to_nobody_as_set() -> None:
+    bench = Bench(Role.BRIDGE, BRIDGE, fault="Operation not permitted")
+    bench.driver.request(RelayAble(True))
+    bench.driver.request(LinkState(True))
+    bench.hear(frame_of(Role.STATION, STATION))
+    assert "Operation not permitted" in bench.driver.stack.forwarding.reason
+    assert bench.configured == [True]
+    bench.close()
+
+
+def test_what_is_heard_before_the_link_is_up_counts_if_it_comes_up_soon() -> None:
+    heard = frame_of(Role.BRIDGE, BRIDGE)
+    bench = Bench()
+    bench.hear(heard)
+    assert (bench.events, bench.looks) == ([], 1)
+    bench.hear(*[heard] * 20)
+    assert bench.looks == 1, "a flood does not make it look every time"
+    bench.driver.request(LinkState(True))
+    assert bench.driver.stack.agents[Scope.NEAREST_CUSTOMER_BRIDGE].rx.statistics.total == EARLY_FRAMES
+    bench.close()
+    late = Bench()
+    late.hear(heard)
+    late.now += 2 * SECOND
+    late.driver.request(LinkState(True))
+    assert late.driver.stack.agents[Scope.NEAREST_CUSTOMER_BRIDGE].rx.statistics.total == 0
+    late.close()
+
+
+def test_a_frame_that_cannot_be_sent_is_counted_and_nothing_ends() -> None:
+    bench = Bench()
+    bench.wire.broken = True
+    bench.driver.request(LinkState(True))
+    assert (bench.driver.send_errors, bench.wire.sent) == (1, [])
+    bench.wire.broken = False
+    bench.hear(frame_of(Role.BRIDGE, BRIDGE))
+    assert len(bench.wire.sent) == 1
+    bench.close()
+
+
+def test_unchanged_lldpdus_are_read_one_by_one_when_it_is_quiet_and_together_in_a_flood() -> None:
+    bench = Bench()
+    bench.driver.request(LinkState(True))
+    heard = frame_of(Role.BRIDGE, BRIDGE)
+    bench.hear(heard)
+    read = bench.loop.readers[bench.wire.fileno()]
+    bench.now += SECOND
+    bench.wire.arrived.extend([heard] * 10)
+    read()
+    assert len(bench.wire.arrived) == 9
+    read()
+    assert not bench.wire.arrived
+    bench.close()
