@@ -13,6 +13,7 @@ from evbagent.statefile import default_directory
 from evbagent.version import VERSION
 
 DONE, FAILED, UNMET = 0, 1, 3
+RETRY_SECONDS = 0.02
 SHOWN = ("neighbors", "interfaces", "evb", "vsis", "dcbx", "statistics", "config")
 
 
@@ -232,16 +233,29 @@ def _watch(arguments: argparse.Namespace) -> int:
 
 
 def _wait(arguments: argparse.Namespace) -> int:
-    from evbagent.client import Client, ClientError, WaitTimeout
+    from time import monotonic, sleep
 
-    try:
-        with Client(arguments.state_dir) as client:
-            client.wait(arguments.interface, arguments.condition, arguments.timeout)
-    except WaitTimeout as error:
-        return _complain(str(error), UNMET)
-    except ClientError as error:
-        return _complain(str(error))
-    return DONE
+    from evbagent.client import AgentNotRunning, Client, ClientError, WaitTimeout
+
+    limit = arguments.timeout
+    deadline = None if limit is None else monotonic() + limit
+    while True:
+        left = None if deadline is None else max(0.0, deadline - monotonic())
+        try:
+            with Client(arguments.state_dir) as client:
+                client.wait(arguments.interface, arguments.condition, left)
+            return DONE
+        except WaitTimeout:
+            return _complain(f"{arguments.interface}: no {arguments.condition} within {limit:g} s", UNMET)
+        except AgentNotRunning as error:
+            # An agent that starts, or starts again, within the time that was given is waited for as well.
+            if left is None:
+                return _complain(str(error))
+            if left == 0:
+                return _complain(f"{arguments.interface}: no {arguments.condition} within {limit:g} s: {error}", UNMET)
+            sleep(min(RETRY_SECONDS, left))
+        except ClientError as error:
+            return _complain(str(error))
 
 
 def _config_check(arguments: argparse.Namespace) -> int:
