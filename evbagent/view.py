@@ -274,7 +274,7 @@ def _rol(exponent: Exponent | None) -> str | None:
     """Remote or local: which side's value the sender runs on."""
     if exponent is None:
         return None
-    return "remote" if exponent.echoed else "local"
+    return "remote" if exponent.remote else "local"
 
 
 def _name(kind: type, value: int) -> str:

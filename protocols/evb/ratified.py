@@ -23,10 +23,10 @@ _BODY = BitStruct(
     "retries" / BitsInteger(3),
     "rte" / BitsInteger(5),
     "mode" / BitsInteger(2),
-    "rwd_echoed" / Flag,
+    "rwd_remote" / Flag,
     "rwd" / BitsInteger(5),
     Padding(2),
-    "rka_echoed" / Flag,
+    "rka_remote" / Flag,
     "rka" / BitsInteger(5),
 ).compile()
 
@@ -48,8 +48,8 @@ def decode(body: bytes) -> EvbTlv:
         group_ids=fields.bgid if bridge else fields.sgid,
         retries=fields.retries,
         rte=fields.rte,
-        rwd=Exponent(fields.rwd, fields.rwd_echoed),
-        rka=Exponent(fields.rka, fields.rka_echoed),
+        rwd=Exponent(fields.rwd, fields.rwd_remote),
+        rka=Exponent(fields.rka, fields.rka_remote),
         own_octet=body[0] if bridge else body[1],
         deaf=body[1] == 0 if bridge else fields.rrstat == RelayStatus.UNKNOWN,
     )
@@ -71,9 +71,9 @@ def encode(statement: Statement) -> bytes:
                 "retries": own.retries,
                 "rte": own.rte,
                 "mode": BRIDGE if bridge else STATION,
-                "rwd_echoed": rwd.echoed,
+                "rwd_remote": rwd.remote,
                 "rwd": rwd.value,
-                "rka_echoed": rka.echoed,
+                "rka_remote": rka.remote,
                 "rka": rka.value,
             }
         )

@@ -31,10 +31,10 @@ class EvbCapability(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Exponent:
-    """A timer of 10 us * 2^value. `echoed` (ROL): the sender runs on the value that it received (lldpad repeats it)."""
+    """A timer of 10 us * 2^value. `remote` (ROL): the sender runs on the value that it received (lldpad repeats it)."""
 
     value: int
-    echoed: bool = False
+    remote: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def propose(own: int, received: Exponent | None) -> Exponent:
     too: two that do so never come down again (interop-notes E7), and who repeats to lldpad cannot tell whose the value
     is that comes back.
     """
-    return Exponent(own, echoed=received is not None and own < received.value <= MAX_EXPONENT)
+    return Exponent(own, remote=received is not None and own < received.value <= MAX_EXPONENT)
 
 
 def resolve(edition: Edition, statement: Statement, reflective_relay: bool) -> Operational:

@@ -59,9 +59,9 @@ class EvbOctets:
     retries: int
     rte: int
     mode: int
-    rwd_echoed: bool
+    rwd_remote: bool
     rwd: int
-    rka_echoed: bool
+    rka_remote: bool
     rka: int
 
     @property
@@ -92,9 +92,9 @@ def evb_octets(payload: bytes) -> EvbOctets | None:
         retries=body[2] >> 5,
         rte=body[2] & 31,
         mode=body[3] >> 6,
-        rwd_echoed=bool(body[3] & 32),
+        rwd_remote=bool(body[3] & 32),
         rwd=body[3] & 31,
-        rka_echoed=bool(body[4] & 32),
+        rka_remote=bool(body[4] & 32),
         rka=body[4] & 31,
     )
 

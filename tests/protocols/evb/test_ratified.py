@@ -40,8 +40,8 @@ STATION_HAS_HEARD = replace(
     relay_capable=True,
     relay_status=RelayStatus.FALSE,
     retries=4,
-    rwd=Exponent(20, echoed=True),
-    rka=Exponent(20, echoed=True),
+    rwd=Exponent(20, remote=True),
+    rka=Exponent(20, remote=True),
     own_octet=0x0C,
     deaf=False,
 )
@@ -51,8 +51,8 @@ BRIDGE_FINAL = replace(
     relay_request=True,
     relay_status=RelayStatus.TRUE,
     rte=14,
-    rwd=Exponent(20, echoed=True),
-    rka=Exponent(20, echoed=True),
+    rwd=Exponent(20, remote=True),
+    rka=Exponent(20, remote=True),
     own_octet=0x07,
     deaf=False,
 )

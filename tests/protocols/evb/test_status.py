@@ -35,15 +35,15 @@ def statement(peer: EvbTlv | None, own: EvbParameters = OWN) -> Statement:
         (20, None, Exponent(20)),  # nobody there
         (20, Exponent(19), Exponent(20)),
         (20, Exponent(20), Exponent(20)),
-        (20, Exponent(21), Exponent(20, echoed=True)),  # run on the peer's, propose our own
-        (20, Exponent(27), Exponent(20, echoed=True)),
+        (20, Exponent(21), Exponent(20, remote=True)),  # run on the peer's, propose our own
+        (20, Exponent(27), Exponent(20, remote=True)),
         (20, Exponent(28), Exponent(20)),  # refused: overflows lldpad
         (20, Exponent(31), Exponent(20)),
-        (20, Exponent(25, echoed=True), Exponent(20, echoed=True)),  # our former proposal, until the peer comes down
-        (20, Exponent(20, echoed=True), Exponent(20)),
-        (20, Exponent(19, echoed=True), Exponent(20)),
+        (20, Exponent(25, remote=True), Exponent(20, remote=True)),  # our former proposal, until the peer comes down
+        (20, Exponent(20, remote=True), Exponent(20)),
+        (20, Exponent(19, remote=True), Exponent(20)),
         (0, Exponent(0), Exponent(0)),
-        (0, Exponent(1), Exponent(0, echoed=True)),
+        (0, Exponent(1), Exponent(0, remote=True)),
     ],
 )
 def test_what_is_proposed(own: int, received: Exponent | None, expected: Exponent) -> None:
@@ -68,13 +68,13 @@ def test_group_ids_need_both(group_ids: tuple[bool, bool]) -> None:
 def test_the_greater_of_both_sides_holds(name: str, received: int) -> None:
     own = replace(OWN, **{name: 4})
     values = {"retries": 0, "rte": 0, "rwd": 0, "rka": 0, name: received}
-    for echoed in (False, True):
+    for remote in (False, True):
         peer = EvbTlv(
             Role.BRIDGE,
             retries=values["retries"],
             rte=values["rte"],
-            rwd=Exponent(values["rwd"], echoed),
-            rka=Exponent(values["rka"], echoed),
+            rwd=Exponent(values["rwd"], remote),
+            rka=Exponent(values["rka"], remote),
         )
         assert getattr(resolve(RATIFIED, statement(peer, own), False), name) == max(4, received)
 
@@ -107,7 +107,7 @@ def test_the_proposal_is_our_own_and_its_mark_says_whose_value_is_run_on(own: in
     proposed = propose(own, received)
     runs_on = resolve(RATIFIED, statement(peer, replace(OWN, rwd=own)), False).rwd
     assert proposed.value == own <= runs_on <= MAX_EXPONENT
-    assert proposed.echoed is (runs_on != own)
+    assert proposed.remote is (runs_on != own)
 
 
 # Has the peer heard us?
