@@ -1,0 +1,459 @@
+"""The bridge's VSIs: every state with every input, what is answered, and what is taken away."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import product
+
+import pytest
+
+from protocols.timers import SECOND, Instant
+from protocols.vdp.bridge import PASSERS_BY, BridgeSettings, VdpBridge
+from protocols.vdp.bridgevsi import MAX_LOSSES, TRANSITIONS, Input, State
+from protocols.vdp.draft import DRAFT
+from protocols.vdp.edition import Edition
+from protocols.vdp.filter import FilterEntry, Filters
+from protocols.vdp.policy import BridgePolicy
+from protocols.vdp.ratified import RATIFIED
+from protocols.vdp.rules import PolicyRules, Rule
+from protocols.vdp.status import VsiChanged, VsiState
+from protocols.vdp.vsi import Mode, Response, VsiId, VsiTlv
+
+ID = VsiId(5, bytes(range(16)))
+MAC = bytes.fromhex("52540000aa01")
+ROOM = 1496
+SLOW = Rule(delay=2 * SECOND)
+TIMERS = RATIFIED.timers(3, 14, 20, 20)
+
+
+def asking(mode: Mode = Mode.ASSOCIATE, vid: int = 100, number: int = 0, **changes: object) -> VsiTlv:
+    vsi_id = VsiId(5, (int.from_bytes(ID.octets, "big") + number).to_bytes(16, "big"))
+    filters = Filters(2, (FilterEntry(vid, None, MAC, None),))
+    return replace(VsiTlv(mode, vsi_id, b"\x0c" + bytes(15), 0x123456, 7, filters), **changes)  # type: ignore[arg-type]
+
+
+@dataclass
+class Bench:
+    """A bridge's port under test, on a clock of its own."""
+
+    rules: PolicyRules = field(default_factory=PolicyRules)
+    edition: Edition = RATIFIED
+    settings: BridgeSettings = field(default_factory=BridgeSettings)
+    group_ids: bool = False
+    now: Instant = 1_000 * SECOND
+    changes: list[VsiChanged] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.policy = BridgePolicy(self.rules)
+        self.bridge = VdpBridge(self.settings, self.policy, "swp1")
+        self.open()
+
+    def open(self) -> None:
+        self.do(self.bridge.open(self.edition, self.edition.timers(3, 14, 20, 20), self.group_ids, self.now))
+
+    def hear(self, *tlvs: VsiTlv) -> None:
+        self.do(self.bridge.receive(tlvs, self.now))
+
+    def send(self, most: int = 100) -> list[VsiTlv]:
+        """Let ECP take what there is, as a station reads it."""
+        payload = self.bridge.next_payload(ROOM, most, self.now)
+        if payload is None:
+            return []
+        assert len(payload) <= ROOM
+        reading = self.edition.decode(payload, False)
+        assert not reading.errors
+        return list(reading.vsis)
+
+    def deliver(self, most: int = 100) -> list[VsiTlv]:
+        sent = self.send(most)
+        self.do(self.bridge.delivered(self.now))
+        return sent
+
+    def lose(self) -> None:
+        self.do(self.bridge.gave_up(self.now))
+
+    def withdraw(self, *vsi_ids: VsiId) -> None:
+        self.do(self.bridge.withdraw(vsi_ids or None, "withdrawn by the operator", self.now))
+
+    def wait(self) -> Instant:
+        due = self.bridge.next_deadline()
+        assert due is not None
+        begun, self.now = self.now, max(self.now, due)
+        self.do(self.bridge.advance(self.now))
+        after = self.bridge.next_deadline()
+        assert after is None or after > self.now
+        return self.now - begun
+
+    def do(self, effects: list[object]) -> None:  # type: ignore[type-arg]
+        for effect in effects:
+            assert isinstance(effect, VsiChanged)
+            self.changes.append(effect)
+
+    @property
+    def state(self) -> State:
+        vsi = self.bridge.vsis.get(ID)
+        return vsi.state if vsi else State.END
+
+    @property
+    def vsi_state(self) -> VsiState:
+        vsi = self.bridge.vsis.get(ID)
+        return vsi.vsi_state if vsi else VsiState.UNASSOCIATED
+
+
+def end() -> Bench:
+    return Bench()
+
+
+def process() -> Bench:
+    bench = Bench(PolicyRules(default=SLOW))
+    bench.hear(asking())
+    return bench
+
+
+def wait() -> Bench:
+    bench = Bench()
+    bench.hear(asking())
+    assert bench.deliver()
+    return bench
+
+
+def deassoc() -> Bench:
+    bench = wait()
+    bench.hear(asking(Mode.DEASSOCIATE))
+    return bench
+
+
+def deassociated() -> Bench:
+    bench = wait()
+    bench.withdraw()
+    return bench
+
+
+STATES: dict[State, Callable[[], Bench]] = {
+    State.END: end,
+    State.PROCESS: process,
+    State.WAIT: wait,
+    State.DEASSOC: deassoc,
+    State.DEASSOCIATED: deassociated,
+}
+S = State
+# Where each input leads; a state that is not named stays as it is.
+EXPECTED: dict[Input, dict[State, State]] = {
+    Input.REQUEST: {S.END: S.WAIT, S.DEASSOC: S.WAIT},  # by way of PROCESS, which takes no time here
+    Input.ALIVE: {},
+    Input.RELEASE: dict.fromkeys((S.END, S.PROCESS, S.WAIT, S.DEASSOCIATED), S.DEASSOC),
+    Input.GRANTED: {S.PROCESS: S.WAIT},
+    Input.REFUSED: {S.PROCESS: S.DEASSOC},
+    Input.NO_ANSWER: {S.PROCESS: S.DEASSOC},
+    Input.SILENT: {S.WAIT: S.DEASSOCIATED},
+    Input.WITHDRAW: {S.PROCESS: S.DEASSOCIATED, S.WAIT: S.DEASSOCIATED},
+    Input.SENT: {S.DEASSOC: S.END},
+    Input.DELIVERED: {S.DEASSOC: S.END, S.DEASSOCIATED: S.END},  # what is delivered was sent
+    Input.LOST: {S.DEASSOC: S.END},
+    Input.CLOSE: dict.fromkeys(STATES, S.END),
+}
+
+
+def put(bench: Bench, what: Input) -> None:
+    """Make the input happen as it happens in life."""
+    match what:
+        case Input.REQUEST:
+            bench.hear(asking(vid=200))
+        case Input.ALIVE:
+            if bench.state is State.WAIT:
+                bench.hear(asking())
+        case Input.RELEASE:
+            bench.hear(asking(Mode.DEASSOCIATE))
+        case Input.GRANTED | Input.REFUSED | Input.NO_ANSWER:
+            if bench.state is State.PROCESS:
+                answers = {
+                    Input.GRANTED: Rule(delay=SECOND),
+                    Input.REFUSED: Rule(response=Response.OTHER_FAILURE, delay=SECOND),
+                    Input.NO_ANSWER: Rule(delay=3600 * SECOND),
+                }
+                bench.policy.replace(PolicyRules(default=answers[what]))
+                bench.hear(asking(number=0, type_id=1))
+                bench.wait()
+        case Input.SILENT:
+            if bench.state is State.WAIT:
+                bench.wait()
+        case Input.WITHDRAW:
+            bench.withdraw()
+        case Input.SENT:
+            bench.send()
+        case Input.DELIVERED:
+            bench.deliver()
+        case Input.LOST:
+            bench.send()
+            bench.lose()
+        case Input.CLOSE:
+            bench.do(bench.bridge.close("the link is down", bench.now))
+            bench.open()
+
+
+@pytest.mark.parametrize(("state", "what"), list(product(STATES, Input)), ids=lambda value: value.name)
+def test_every_state_with_every_input(state: State, what: Input) -> None:
+    bench = STATES[state]()
+    assert bench.state is state
+    put(bench, what)
+    if state is State.PROCESS and what is Input.REQUEST:
+        assert bench.state is State.PROCESS
+    else:
+        assert bench.state is EXPECTED[what].get(state, state)
+    held = {holding.vsi_id for holding in bench.policy.holdings()}
+    if bench.state in (State.END, State.DEASSOC, State.DEASSOCIATED):
+        assert not held, "what nobody has must not take resources"
+    if bench.state in (State.PROCESS, State.WAIT):
+        assert bench.bridge.next_deadline() is not None
+    bench.hear(asking(Mode.DEASSOCIATE))
+    bench.deliver()
+    assert not bench.bridge.vsis and bench.bridge.next_deadline() is None and not list(bench.policy.holdings())
+
+
+def test_the_table_is_about_known_states() -> None:
+    assert {state for state, _ in TRANSITIONS} <= set(STATES)
+    assert {what for _, what in TRANSITIONS} <= set(EXPECTED)
+
+
+@pytest.mark.parametrize("edition", [RATIFIED, DRAFT], ids=lambda edition: edition.name)
+@pytest.mark.parametrize(
+    ("mode", "state"),
+    [
+        (Mode.PREASSOCIATE, VsiState.PREASSOCIATED),
+        (Mode.PREASSOCIATE_RR, VsiState.PREASSOCIATED_RR),
+        (Mode.ASSOCIATE, VsiState.ASSOCIATED),
+    ],
+)
+def test_granted(edition: Edition, mode: Mode, state: VsiState) -> None:
+    """The answer is the request, but for its status (interop-notes V2)."""
+    bench = Bench(edition=edition)
+    bench.hear(asking(mode))
+    (answer,) = bench.deliver()
+    assert answer == asking(mode, response=Response.SUCCESS)
+    assert bench.vsi_state is state and not bench.changes[-1].gone
+    bench.hear(asking(Mode.DEASSOCIATE))
+    assert [tlv.mode for tlv in bench.deliver()] == [Mode.DEASSOCIATE]
+    assert bench.changes[-1].gone and bench.changes[-1].status.state is VsiState.UNASSOCIATED
+
+
+@pytest.mark.parametrize("first", [Mode.PREASSOCIATE, Mode.PREASSOCIATE_RR, Mode.ASSOCIATE])
+@pytest.mark.parametrize("then", [Mode.PREASSOCIATE, Mode.PREASSOCIATE_RR, Mode.ASSOCIATE])
+def test_from_each_mode_to_each(first: Mode, then: Mode) -> None:
+    bench = Bench()
+    bench.hear(asking(first))
+    bench.deliver()
+    bench.hear(asking(then))
+    assert [(tlv.mode, tlv.response) for tlv in bench.deliver()] == [(then, Response.SUCCESS)]
+    assert bench.vsi_state is VsiState.after(then)
+
+
+def test_keep_alive_is_answered_and_is_no_news() -> None:
+    bench = wait()
+    news = len(bench.changes)
+    for _ in range(5):
+        bench.now += TIMERS.keep_alive
+        bench.hear(asking())
+        assert [tlv.response for tlv in bench.deliver()] == [Response.SUCCESS]
+    assert len(bench.changes) == news
+
+
+def test_silence() -> None:
+    bench = wait()
+    assert bench.wait() == TIMERS.tolerance
+    (told,) = bench.deliver()
+    assert told.mode is Mode.DEASSOCIATE and told.response is None
+    assert bench.bridge.statistics.timeouts == 1 and not bench.bridge.vsis
+
+
+def test_vid_that_is_assigned_stays() -> None:
+    """Also when the keep-alive says it, or says 0 again."""
+    bench = Bench()
+    bench.hear(asking(vid=0))
+    (answer,) = bench.deliver()
+    (entry,) = answer.filters.entries
+    assert 2 <= entry.vid <= 4094
+    for vid in (entry.vid, 0):
+        bench.hear(asking(vid=vid))
+        (again,) = bench.deliver()
+        assert again.filters == answer.filters
+
+
+def test_other_filters() -> None:
+    bench = wait()
+    bench.hear(asking(vid=200))
+    (answer,) = bench.deliver()
+    assert answer.filters.entries[0].vid == 200 and bench.bridge.vsis[ID].filters == answer.filters
+
+
+def test_two_vsis_with_one_mac() -> None:
+    bench = Bench()
+    bench.hear(asking(), asking(number=1))
+    assert [tlv.response for tlv in bench.deliver()] == [Response.SUCCESS] * 2
+    bench.hear(asking(Mode.DEASSOCIATE, number=1))
+    bench.deliver()
+    assert bench.vsi_state is VsiState.ASSOCIATED
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_refused_with_and_without_keep(keep: bool) -> None:
+    bench = Bench(PolicyRules(default=Rule(vids=((100, 100),), keep=keep)))
+    bench.hear(asking())
+    bench.deliver()
+    bench.hear(asking(vid=200))
+    (answer,) = bench.deliver()
+    assert answer.response is Response.INVALID_ADDRESS and answer.keep is keep
+    assert answer.filters.entries[0].vid == 200, "every field as it was asked"
+    assert bench.vsi_state is (VsiState.ASSOCIATED if keep else VsiState.UNASSOCIATED)
+    if keep:
+        bench.hear(asking())
+        assert [tlv.response for tlv in bench.deliver()] == [Response.SUCCESS]
+
+
+def test_first_request_is_never_refused_with_keep() -> None:
+    """There is nothing to keep, and lldpad would be at a loss (interop-notes V10)."""
+    bench = Bench(PolicyRules(default=Rule(response=Response.OTHER_FAILURE, keep=True, hard=True)))
+    bench.hear(asking())
+    (answer,) = bench.deliver()
+    assert answer.response is Response.OTHER_FAILURE and not answer.keep and answer.hard
+    assert not bench.bridge.vsis
+
+
+def test_slow_manager() -> None:
+    bench = process()
+    assert bench.bridge.vsis[ID].status().pending is Mode.ASSOCIATE and not bench.send()
+    bench.hear(asking())
+    assert not bench.send(), "asked already"
+    assert bench.wait() == 2 * SECOND
+    assert [tlv.response for tlv in bench.deliver()] == [Response.SUCCESS]
+
+
+def test_manager_that_does_not_answer() -> None:
+    """resource wait: a new VSI is refused, an associated one is kept."""
+    bench = wait()
+    bench.policy.replace(PolicyRules(default=Rule(delay=3600 * SECOND)))
+    bench.hear(asking(vid=200), asking(number=1))
+    assert bench.wait() == TIMERS.resource_wait
+    answers = bench.deliver()
+    assert [(tlv.response, tlv.keep) for tlv in answers] == [
+        (Response.MANAGER_UNREACHABLE, True),
+        (Response.MANAGER_UNREACHABLE, False),
+    ]
+    assert bench.vsi_state is VsiState.ASSOCIATED and len(bench.bridge.vsis) == 1
+
+
+def test_silent_policy_answers_nobody() -> None:
+    bench = Bench(PolicyRules(default=Rule(silent=True)))
+    bench.hear(asking())
+    assert not bench.send()
+    bench.wait()
+    assert not bench.bridge.vsis
+
+
+def test_withdrawn() -> None:
+    bench = Bench()
+    bench.hear(*(asking(number=number) for number in range(5)))
+    bench.deliver()
+    bench.withdraw(ID, VsiId(5, bytes(16)))
+    (told,) = bench.send()
+    assert told.mode is Mode.DEASSOCIATE and told.response is None and told.vsi_id == ID
+    assert bench.changes[-1].status.reason == "withdrawn by the operator"
+    bench.do(bench.bridge.delivered(bench.now))
+    assert len(bench.bridge.vsis) == 4
+    bench.withdraw()
+    assert len(bench.deliver()) == 4 and not bench.bridge.vsis
+
+
+def test_withdrawal_that_is_not_heard_is_repeated() -> None:
+    bench = deassociated()
+    for _ in range(MAX_LOSSES + 1):
+        assert [tlv.mode for tlv in bench.send()] == [Mode.DEASSOCIATE]
+        bench.lose()
+    assert not bench.bridge.vsis
+
+
+def test_answer_that_is_lost_is_repeated() -> None:
+    bench = Bench()
+    bench.hear(asking())
+    for _ in range(MAX_LOSSES + 1):
+        assert [tlv.response for tlv in bench.send()] == [Response.SUCCESS]
+        bench.lose()
+    assert not bench.send(), "the station asks again when it is there"
+
+
+def test_policy_that_changes() -> None:
+    bench = Bench()
+    bench.hear(asking(), asking(number=1, vid=200))
+    bench.deliver()
+    bench.policy.replace(PolicyRules(default=Rule(vids=((100, 199),))))
+    bench.do(bench.bridge.reconsider(bench.now))
+    assert [(tlv.mode, tlv.vsi_id.octets[-1]) for tlv in bench.deliver()] == [(Mode.DEASSOCIATE, 16)]
+    assert bench.vsi_state is VsiState.ASSOCIATED
+
+
+def test_resources_come_back() -> None:
+    bench = Bench(PolicyRules(capacity=2))
+    bench.hear(*(asking(number=number) for number in range(3)))
+    assert [tlv.response for tlv in bench.deliver()].count(Response.INSUFFICIENT_RESOURCES) == 1
+    bench.hear(asking(Mode.DEASSOCIATE))
+    bench.deliver()
+    bench.hear(asking(number=2))
+    assert [tlv.response for tlv in bench.deliver()] == [Response.SUCCESS]
+
+
+def test_group_ids_are_for_those_who_agreed() -> None:
+    tlv = asking(filters=Filters(3, (FilterEntry(0, None, None, 0x7927),)))
+    bench = Bench()
+    bench.hear(tlv)
+    assert [answer.response for answer in bench.deliver()] == [Response.INVALID_FORMAT]
+    bench = Bench(group_ids=True)
+    bench.hear(tlv)
+    (answer,) = bench.deliver()
+    assert answer.response is Response.SUCCESS and answer.filters.entries[0].group == 0x7927
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        asking(vsi_id=VsiId(9, bytes(16))),
+        asking(filters=Filters(9, (), 1, b"\x01\x02")),
+        asking(vid=4095),
+        asking(filters=Filters(2, (FilterEntry(100, None, b"\x01" + bytes(5), None),))),
+    ],
+)
+def test_what_no_bridge_can_do_is_answered(bad: VsiTlv) -> None:
+    bench = Bench()
+    bench.hear(bad)
+    payload = bench.bridge.next_payload(ROOM, 100, bench.now)
+    assert payload is not None
+    (answer,) = RATIFIED.decode(payload, False).vsis
+    assert answer.response in (Response.INVALID_FORMAT, Response.INVALID_ADDRESS)
+    assert answer == replace(bad, response=answer.response, code=answer.code)
+
+
+def test_response_is_no_request() -> None:
+    bench = Bench()
+    bench.hear(asking(response=Response.SUCCESS))
+    assert bench.bridge.statistics.unexpected == 1 and not bench.bridge.vsis
+
+
+def test_full_table() -> None:
+    bench = Bench(settings=BridgeSettings(max_vsis=3))
+    bench.hear(*(asking(number=number) for number in range(4)))
+    answers = bench.deliver()
+    assert [tlv.response for tlv in answers] == [Response.SUCCESS] * 3 + [Response.INSUFFICIENT_RESOURCES]
+    bench.hear(*(asking(number=number) for number in range(10, 10 + PASSERS_BY + 10)))
+    assert len(bench.bridge.vsis) == 3 + PASSERS_BY and bench.bridge.statistics.dropped == 10
+
+
+def test_link_down_forgets_everything() -> None:
+    bench = wait()
+    bench.do(bench.bridge.close("the link is down", bench.now))
+    assert not bench.bridge.vsis and bench.changes[-1].gone and bench.changes[-1].status.reason == "the link is down"
+    bench.hear(asking())
+    assert not bench.bridge.vsis and bench.bridge.statistics.unexpected == 1
+
+
+def test_another_edition_starts_over() -> None:
+    bench = wait()
+    bench.edition = DRAFT
+    bench.open()
+    assert not bench.bridge.vsis
