@@ -1,15 +1,16 @@
 """One port's protocols, joined: routes what one machine says to the next, and has no rule of its own."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping
 
-from protocols.evb.bridge import EvbBridge, SetRelay
+from protocols.edge import ETHERTYPES_ECP, Agreement, EdgeEffect
+from protocols.edgeroles import BridgeEdge, StationEdge
+from protocols.evb.bridge import EvbBridge
 from protocols.evb.draft import DRAFT
 from protocols.evb.ratified import RATIFIED
 from protocols.evb.station import EvbStation
-from protocols.evb.status import Edition, EvbSettings, Forwarding, Relay, Role
-from protocols.frame import ETHERTYPE_LLDP, EthernetFrame, Scope
-from protocols.lldp.agent import AdminStatus, LldpAgent, LocalSystem
+from protocols.evb.status import Edition, Forwarding, Relay, Role
+from protocols.frame import ETHERTYPE_LLDP, Scope
+from protocols.lldp.agent import LldpAgent, LocalSystem
 from protocols.lldp.mib import (
     RemoteAdded,
     RemoteChange,
@@ -18,143 +19,94 @@ from protocols.lldp.mib import (
     RemoteUpdated,
     TooManyNeighbors,
 )
-from protocols.lldp.tlvs import ChassisId, Msap, OptionalTlv, OrganizationalTlv, PortId, SystemName, printable
-from protocols.lldp.tx import TxSettings
+from protocols.lldp.port import LldpPort
+from protocols.lldp.tlvs import Msap, OrganizationalTlv, SystemName, printable
+from protocols.port import (
+    Configure,
+    Effect,
+    ForwardingChanged,
+    Indicate,
+    LinkState,
+    NeighborEvent,
+    NewSettings,
+    PolicyChanged,
+    PortSettings,
+    RelayAble,
+    RelaySet,
+    Request,
+    RequestVsis,
+    SendFrame,
+    Shutdown,
+    WarningsChanged,
+    WithdrawVsis,
+)
 from protocols.timers import Instant
+from protocols.vdp.policy import BridgePolicy
+from protocols.vdp.station import Closed
+from protocols.vdp.status import Confirm, Outcome, VsiChanged
 
 EVB_SCOPE = Scope.NEAREST_CUSTOMER_BRIDGE
 EDITIONS: Mapping[str, Edition] = {edition.name: edition for edition in (RATIFIED, DRAFT)}
 _EVB_TLVS = frozenset((edition.oui, edition.subtype) for edition in EDITIONS.values())
 _LLDP = ETHERTYPE_LLDP.to_bytes(2, "big")
-
-
-@dataclass(frozen=True, slots=True)
-class PortSettings:
-    """Everything that a port's machines are told; frozen, replaced whole by `NewSettings`."""
-
-    mac_address: bytes
-    chassis_id: ChassisId
-    port_id: PortId
-    optional: tuple[OptionalTlv, ...]
-    admin_status: Mapping[Scope, AdminStatus]
-    tx: TxSettings
-    max_neighbors: int
-    evb: EvbSettings
-
-
-# Requests: what the world tells a port.
-
-
-@dataclass(frozen=True, slots=True)
-class LinkState:
-    """portEnabled."""
-
-    enabled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class NewSettings:
-    settings: PortSettings
-
-
-@dataclass(frozen=True, slots=True)
-class RelayAble:
-    """Bridge role: whether the port can be made to reflect; if not, why."""
-
-    able: bool
-    because: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RelaySet:
-    """The port reflects, or does not; the answer to `Configure`, or news of somebody else's doing (`error` says so)."""
-
-    on: bool
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Shutdown:
-    """The agent ends on this port."""
-
-
-Request = LinkState | NewSettings | RelayAble | RelaySet | Shutdown
-
-
-# Outward effects.
-
-
-@dataclass(frozen=True, slots=True)
-class SendFrame:
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Configure:
-    """Do this to the port and answer with `RelaySet` before anything else is given to the stack."""
-
-    setting: SetRelay
-
-
-@dataclass(frozen=True, slots=True)
-class NeighborEvent:
-    scope: Scope
-    change: RemoteChange
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardingChanged:
-    old: Forwarding
-    new: Forwarding
-
-
-@dataclass(frozen=True, slots=True)
-class WarningsChanged:
-    warnings: tuple[str, ...]
-
-
-Event = NeighborEvent | ForwardingChanged | WarningsChanged
-
-
-@dataclass(frozen=True, slots=True)
-class Indicate:
-    event: Event
-
-
-Effect = SendFrame | Configure | Indicate
+_ECP = frozenset(ethertype.to_bytes(2, "big") for ethertype in ETHERTYPES_ECP)
 
 
 class PortStack:
-    """The machines of one port. After each input `next_deadline` may have moved."""
+    """The machines of one port. After each input `next_deadline` may have moved.
 
-    def __init__(self, role: Role, settings: PortSettings) -> None:
+    `first_sequence` gives a random number of 16 bits for each new conversation of ECP: a peer that remembers the last
+    number takes the same one for a repetition (interop-notes P3). `policy` (bridge role) is shared by all ports of the
+    bridge, which it tells apart by `port`.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        settings: PortSettings,
+        first_sequence: Callable[[], int],
+        policy: BridgePolicy | None = None,
+        port: Hashable = None,
+    ) -> None:
         self.role = role
         self.settings = settings
         self.evb: EvbStation | EvbBridge = _EVB[role](settings.evb)
+        self.edge: StationEdge | BridgeEdge
+        if isinstance(self.evb, EvbBridge):
+            policy = policy or BridgePolicy()
+            self.edge = BridgeEdge(settings.mac_address, settings.edge, first_sequence, policy, port)
+        else:
+            self.edge = StationEdge(settings.mac_address, settings.edge, first_sequence)
         self.enabled = False
         self._ending = False
         self.ignored_frames = 0
-        self.agents = {
-            scope: LldpAgent(
-                scope,
-                settings.admin_status.get(scope, AdminStatus.DISABLED),
-                settings.tx,
-                self._local(scope),
-                settings.max_neighbors,
-                lambda oui, subtype: (oui, subtype) in _EVB_TLVS,
-            )
-            for scope in Scope
-        }
-        self._by_address = {scope.address: agent for scope, agent in self.agents.items()}
+        self.lldp = LldpPort(
+            settings.admin_status,
+            settings.tx,
+            {scope: self._local(scope) for scope in Scope},
+            settings.max_neighbors,
+            lambda oui, subtype: (oui, subtype) in _EVB_TLVS,
+        )
         self._said = self.evb.own_words()
         self._peer_deaf = False
+        self._bridge: Msap | None = None
         self.forwarding = self._forwarding()
         self.warnings: tuple[str, ...] = ()
 
+    @property
+    def agents(self) -> Mapping[Scope, LldpAgent]:
+        return self.lldp.agents
+
     def receive(self, frame: bytes, now: Instant) -> list[Effect]:
         """A frame from the wire, without FCS."""
-        agent = self._by_address.get(frame[0:6])
-        if agent is None or frame[12:14] != _LLDP:
+        ethertype = frame[12:14]
+        if ethertype in _ECP:
+            if frame[6:12] == self.settings.mac_address or not self.enabled:
+                self.ignored_frames += 1
+                return []
+            return _outward(self.edge.receive(frame, now))
+        agent = self.lldp.agent_for(frame[0:6])
+        if agent is None or ethertype != _LLDP:
             self.ignored_frames += 1
             return []
         if frame[6:12] == self.settings.mac_address:
@@ -169,11 +121,19 @@ class PortStack:
         changes: list[tuple[LldpAgent, RemoteChange]] = []
         first: list[Effect] = []
         match request:
+            case RequestVsis(requests):
+                assert isinstance(self.edge, StationEdge)
+                return _outward(self.edge.request(requests, now))
+            case WithdrawVsis(vsi_ids, reason):
+                assert isinstance(self.edge, BridgeEdge)
+                return _outward(self.edge.withdraw(vsi_ids, reason, now))
+            case PolicyChanged():
+                return _outward(self.edge.reconsider(now)) if isinstance(self.edge, BridgeEdge) else []
             case LinkState(enabled):
                 self.enabled = enabled
                 if not enabled:
                     self.evb.clear()
-                changes = [(agent, c) for agent in self.agents.values() for c in agent.enable(enabled, now)]
+                changes = self.lldp.enable(enabled, now)
             case NewSettings(settings):
                 changes = self._configure(settings, now)
             case RelayAble(able, because):
@@ -187,20 +147,23 @@ class PortStack:
         return first + self._settle(changes, now, configured=bool(first))
 
     def next_deadline(self) -> Instant | None:
-        deadlines = [agent.next_deadline() for agent in self.agents.values()]
+        deadlines = [self.lldp.next_deadline(), self.edge.next_deadline()]
         if isinstance(self.evb, EvbBridge):
             deadlines.append(self.evb.next_deadline())
         return min((due for due in deadlines if due is not None), default=None)
 
     def advance(self, now: Instant) -> list[Effect]:
         """Everything that is due; safe early, late or twice."""
-        changes = [(agent, change) for agent in self.agents.values() for change in agent.advance(now)]
+        effects = _outward(self.edge.advance(now))
+        changes = self.lldp.advance(now)
         setting: list[Effect] = []
         if isinstance(self.evb, EvbBridge):
             setting = [Configure(effect) for effect in self.evb.advance(now)]
-        if not changes and not setting:
-            return self._transmit(now)
-        return setting + self._settle(changes, now, configured=bool(setting))
+        if changes or setting:
+            return [*effects, *setting, *self._settle(changes, now, configured=bool(setting))]
+        if self.evb.vsis != len(self.edge.vdp.vsis) and self.evb.edition is DRAFT:
+            self._announce(now)
+        return [*effects, *self._transmit(now)]
 
     def describe(self, msap: Msap) -> str:
         """A neighbour in the EVB scope, for people."""
@@ -226,10 +189,53 @@ class PortStack:
         if configured:
             return effects  # RelaySet follows at once: the answer, and what goes on the wire, are known then
         news = self._news()
-        self._announce(now)
+        renewed = self._announce(now)
         frames = self._transmit(now)
+        vsis = _outward(self._tell_edge(renewed, now))
         # An agreement is first said to the peer. When it ends, guests come first: they may be cut off already.
-        return [*effects, *frames, *news] if self.evb.relay_active else [*effects, *news, *frames]
+        if self.evb.relay_active:
+            return [*effects, *frames, *news, *vsis]
+        return [*effects, *news, *frames, *vsis]
+
+    def _tell_edge(self, renewed: bool, now: Instant) -> Iterable[EdgeEffect]:
+        """Whether there is anybody to speak VDP with, in which edition and with which timers."""
+        edge = self.edge
+        operational = self.evb.operational
+        agreement = Agreement(
+            operational.edition,
+            operational.retries,
+            operational.rte,
+            operational.rwd,
+            operational.rka,
+            operational.group_ids,
+        )
+        if isinstance(edge, BridgeEdge):
+            if not self.enabled:
+                return edge.part("the link is down", now)
+            return edge.agree(agreement, self.evb.peer_key is not None, now)
+        effects: list[EdgeEffect] = []
+        peer, former = self.evb.peer_key, self._bridge
+        self._bridge = peer
+        if self.enabled and (self.evb.vdp_agreed or (peer is None and self.settings.edge.without_evb)):
+            if renewed or (former is not None and peer is not None and former != peer):
+                effects += edge.part(Closed("the switch has started anew"), now)
+            effects += edge.agree(agreement, now)
+        else:
+            effects += edge.part(self._why_closed(), now)
+        return effects
+
+    def _why_closed(self) -> Closed:
+        """Why there is no bridge to ask; whether a request may wait for one."""
+        if self._ending:
+            return Closed("the agent is ending", Outcome.LINK_LOST)
+        if not self.enabled:
+            return Closed("interface: the link is down", Outcome.LINK_LOST)
+        if self.evb.peer_key is not None:
+            return Closed("interface: the switch offers no VDP in its EVB TLV", Outcome.INVALID)
+        if not self.lldp.hears_anyone:
+            return Closed("no switch has been heard on this link yet")
+        reason = self.evb.forwarding(True, self.describe).reason
+        return Closed(f"interface: no EVB agreed here: {reason}", Outcome.INVALID)
 
     def _inform_evb(self, agent: LldpAgent, change: RemoteChange) -> None:
         if agent.scope is not EVB_SCOPE:
@@ -253,21 +259,15 @@ class PortStack:
             # A TLV that was not read so far may never be news again: its sender has said it.
             for remote in self.agents[EVB_SCOPE].rx.remotes.systems():
                 self._tell_evb(remote)
-        changes: list[tuple[LldpAgent, RemoteChange]] = []
-        for scope, agent in self.agents.items():
-            agent.configure(settings.tx, settings.max_neighbors, now)
-            admin_status = settings.admin_status.get(scope, AdminStatus.DISABLED)
-            if admin_status is not agent.admin_status:
-                changes += [(agent, change) for change in agent.set_admin_status(admin_status, now)]
-        return changes
+        self.edge.configure(settings.edge, settings.mac_address)
+        return self.lldp.configure(settings.admin_status, settings.tx, settings.max_neighbors, now)
 
     def _shut_down(self, now: Instant) -> list[Effect]:
         """People first (guests leave VEPA), then the shutdown LLDPDUs, then the port."""
         self._ending = True
         self.evb.clear()
         effects = self._news()
-        for agent in self.agents.values():
-            agent.set_admin_status(AdminStatus.DISABLED, now)
+        self.lldp.disable(now)
         effects += self._transmit(now)
         if isinstance(self.evb, EvbBridge):
             effects += [Configure(effect) for effect in self.evb.run(now)]
@@ -285,8 +285,9 @@ class PortStack:
             effects.append(Indicate(WarningsChanged(warnings)))
         return effects
 
-    def _announce(self, now: Instant) -> None:
-        """Give the agents what we have to say now."""
+    def _announce(self, now: Instant) -> bool:
+        """Give the agents what we have to say now. Whether the peer turns out to have started anew."""
+        self.evb.vsis = len(self.edge.vdp.vsis)
         said = self.evb.own_words()
         news = said != self._said
         self._said = said
@@ -296,17 +297,14 @@ class PortStack:
             agent.set_local(local, now, news or other_news or not local.same_identity(agent.local))
         peer = self.evb.statement.peer
         deaf = peer is not None and peer.deaf
-        if deaf and not self._peer_deaf:
+        renewed = deaf and not self._peer_deaf
+        if renewed:
             self.agents[EVB_SCOPE].repeat(now)  # a known peer has started anew, and must not wait to hear from us
         self._peer_deaf = deaf
+        return renewed
 
     def _transmit(self, now: Instant) -> list[Effect]:
-        effects: list[Effect] = []
-        for scope, agent in self.agents.items():
-            for payload in agent.transmit(now):
-                frame = EthernetFrame(scope.address, self.settings.mac_address, ETHERTYPE_LLDP, payload)
-                effects.append(SendFrame(frame.encode()))
-        return effects
+        return [SendFrame(frame) for frame in self.lldp.transmit(self.settings.mac_address, now)]
 
     def _local(self, scope: Scope) -> LocalSystem:
         """The EVB TLV comes first, so that it is the last to go when an LLDPDU is too long."""
@@ -320,8 +318,7 @@ class PortStack:
             return Forwarding(Relay.UNKNOWN, None, "the agent is ending")
         if not self.enabled:
             return Forwarding(Relay.UNKNOWN, None, "the link is down")
-        anyone = any(len(agent.rx.remotes) for agent in self.agents.values())
-        return self.evb.forwarding(anyone, self.describe)
+        return self.evb.forwarding(self.lldp.hears_anyone, self.describe)
 
     def _warnings(self) -> tuple[str, ...]:
         crowded = [
@@ -330,6 +327,20 @@ class PortStack:
             if agent.rx.remotes.too_many_neighbors
         ]
         return (*self.evb.warnings(self.describe), *crowded)
+
+
+def _outward(effects: Iterable[EdgeEffect]) -> list[Effect]:
+    """What leaves the port: frames, answers, news."""
+    found: list[Effect] = []
+    for effect in effects:
+        match effect:
+            case bytes():
+                found.append(SendFrame(effect))
+            case Confirm():
+                found.append(effect)
+            case VsiChanged():
+                found.append(Indicate(effect))
+    return found
 
 
 _EVB: Mapping[Role, type[EvbStation] | type[EvbBridge]] = {Role.STATION: EvbStation, Role.BRIDGE: EvbBridge}

@@ -22,6 +22,8 @@ NOT_IN_PROTOCOLS = frozenset(
 BUILTINS_NOT_IN_PROTOCOLS = frozenset({"open", "print", "input", "exec", "eval", "__import__", "breakpoint"})
 # Wire forms; every other module of `protocols` is a machine or a value and never sees a construct.Container.
 WIRE_MODULES = frozenset({"codec", "ratified", "draft", "pdu", "filter", "ieee", "cee", "cdcp"})
+# Where protocols meet: ECP carries VDP in `edge` and `edgeroles`; `port` names what goes in and out of the whole.
+JOINTS = frozenset({"protocols.stack", "protocols.port", "protocols.edge", "protocols.edgeroles"})
 CAPTURE_TOOLS = frozenset({"evbagent.lab", "evbagent.replay", "evbagent.decode"})
 MUTABLE_CALLS = frozenset(
     "list dict set bytearray defaultdict deque Counter OrderedDict ChainMap WeakKeyDictionary WeakValueDictionary"
@@ -95,12 +97,12 @@ def test_protocols_touch_nothing_outside(modules: list[Module]) -> None:
 
 
 def test_protocols_do_not_know_each_other(modules: list[Module]) -> None:
-    """Only protocols.stack joins them; what they share stands beside them and knows none of them."""
+    """Few modules join them; what they share stands beside them and knows none of them."""
     none_of(
         [
             f"{where(module, found)} imports {found.target}"
             for module in modules
-            if module.package[0] == "protocols" and module.name != "protocols.stack"
+            if module.package[0] == "protocols" and module.name not in JOINTS
             for found in module.imports()
             if (other := protocol(found.target)) is not None and other != protocol(module.name)
         ]

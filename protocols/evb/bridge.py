@@ -131,6 +131,7 @@ class EvbBridge(EvbRole):
             relay_capable=self._capable,
             relay_control=self.state is RelayState.ON,
             peer=peer.tlv if peer else None,
+            vsis=self.vsis,
         )
 
     @property

@@ -48,9 +48,10 @@ def decode(body: bytes) -> EvbTlv:
 
 def encode(statement: Statement) -> bytes:
     """The octets after OUI and subtype. One forwarding mode at a time, as lldpad has it (interop-notes E12)."""
-    own, peer = statement.parameters, statement.peer
+    own = statement.parameters
     relay = statement.relay_capable or statement.relay_request
-    agreed = own.capabilities & peer.capabilities if peer and peer.capabilities else 0
+    agreed = statement.agreed_capabilities
+    vdp = bool(agreed & EvbCapability.VDP)
     return bytes(
         _BODY.build(
             {
@@ -58,8 +59,8 @@ def encode(statement: Statement) -> bytes:
                 "supported_capabilities": {"bits": int(own.capabilities)},
                 "configured_modes": {"standard": not statement.relay_control, "relay": statement.relay_control},
                 "configured_capabilities": {"bits": int(agreed)},
-                "supported_vsis": 0,
-                "configured_vsis": 0,
+                "supported_vsis": min(own.max_vsis, 0xFFFF) if vdp else 0,
+                "configured_vsis": min(statement.vsis, 0xFFFF) if vdp else 0,
                 "rte": own.rte,  # never the greater of both: an echo would not come down again (interop-notes E7)
             }
         )

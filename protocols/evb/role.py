@@ -7,6 +7,7 @@ from typing import ClassVar
 from protocols.evb.peers import Candidates, EvbBody, NeighborKey, Peers
 from protocols.evb.status import (
     Edition,
+    EvbCapability,
     EvbSettings,
     Forwarding,
     Operational,
@@ -29,6 +30,7 @@ class EvbRole(ABC):
 
     def __init__(self, settings: EvbSettings) -> None:
         self.settings = settings
+        self.vsis = 0  # how many there are, for the draft's TLV to say
         self.peers = Peers(self.other, settings.editions)
         self._candidates = Candidates(None)
 
@@ -66,6 +68,20 @@ class EvbRole(ABC):
     def edition(self) -> Edition:
         """The edition that our TLV goes out in: the peer's, or the one offered while there is none."""
         return self._candidates.peer.edition if self._candidates.peer else self.settings.editions[0]
+
+    @property
+    def peer_key(self) -> NeighborKey | None:
+        """The one neighbour that plays the other role."""
+        return self._candidates.peer.key if self._candidates.peer else None
+
+    @property
+    def vdp_agreed(self) -> bool:
+        """Whether the peer takes part in ECP and VDP: the draft's TLV says so, the ratified takes it for granted."""
+        peer = self._candidates.peer
+        if peer is None:
+            return False
+        wanted = EvbCapability.ECP | EvbCapability.VDP
+        return peer.tlv.capabilities is None or self.statement.agreed_capabilities & wanted == wanted
 
     @property
     def operational(self) -> Operational:

@@ -27,6 +27,7 @@ class EvbStation(EvbRole):
             relay_control=bool(request and tlv and tlv.relay_capable),
             relay_status=status,
             peer=tlv,
+            vsis=self.vsis,
         )
 
     @property

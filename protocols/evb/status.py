@@ -66,7 +66,7 @@ class EvbTlv:
 
 @dataclass(frozen=True, slots=True)
 class EvbParameters:
-    """Our own proposals. `retries` 0..7, exponents 0..27 (10 us * 2^n)."""
+    """Our own proposals. `retries` 0..7, exponents 0..27 (10 us * 2^n). `max_vsis` is said in the draft's TLV alone."""
 
     retries: int = 3
     rte: int = 14
@@ -74,6 +74,7 @@ class EvbParameters:
     rka: int = 20
     group_ids: bool = False
     capabilities: EvbCapability = EvbCapability.RTE
+    max_vsis: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Statement:
     relay_request: bool = False
     relay_status: RelayStatus = RelayStatus.UNKNOWN
     peer: EvbTlv | None = None
+    vsis: int = 0
 
     @property
     def rwd(self) -> Exponent:
@@ -98,8 +100,15 @@ class Statement:
 
     @property
     def without_echo(self) -> "Statement":
-        """The same statement with nothing copied from the peer's status octet."""
-        return replace(self, peer=replace(self.peer, own_octet=0)) if self.peer else self
+        """The same statement with nothing copied from the peer's status octet, and without the number of VSIs."""
+        peer = replace(self.peer, own_octet=0) if self.peer else None
+        return replace(self, peer=peer, vsis=0)
+
+    @property
+    def agreed_capabilities(self) -> EvbCapability:
+        """What both sides offer (draft)."""
+        offered = self.peer.capabilities if self.peer else None
+        return self.parameters.capabilities & offered if offered else EvbCapability(0)
 
     @property
     def peer_has_heard(self) -> bool:

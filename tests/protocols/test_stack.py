@@ -13,7 +13,7 @@ from protocols.lldp.agent import AdminStatus
 from protocols.lldp.mib import RemoteAdded, RemoteRemoved, RemovalReason, TooManyNeighbors
 from protocols.lldp.tlvs import ChassisId, OptionalTlv, OrganizationalTlv, PortId, SystemName
 from protocols.lldp.tx import TxSettings
-from protocols.stack import (
+from protocols.port import (
     Configure,
     Effect,
     ForwardingChanged,
@@ -22,13 +22,13 @@ from protocols.stack import (
     NeighborEvent,
     NewSettings,
     PortSettings,
-    PortStack,
     RelayAble,
     RelaySet,
     SendFrame,
     Shutdown,
     WarningsChanged,
 )
+from protocols.stack import PortStack
 from protocols.timers import SECOND
 from tests.support.lldpdus import NEAREST_BRIDGE, NEAREST_CUSTOMER_BRIDGE, NEAREST_NON_TPMR_BRIDGE, tlv
 from tests.support.wire import (
@@ -58,7 +58,7 @@ HAS_NONE = ratified("0204 6e 94 14")
 
 def stack(role: Role = Role.STATION, up: bool = True, **changes: object) -> PortStack:
     mac = STATION_MAC if role is Role.STATION else BRIDGE_MAC
-    made = PortStack(role, port_settings(mac, **changes))  # type: ignore[arg-type]
+    made = PortStack(role, port_settings(mac, **changes), lambda: 1)  # type: ignore[arg-type]
     if role is Role.BRIDGE:
         made.request(RelayAble(True), NOW)
     if up:
@@ -558,7 +558,7 @@ def test_the_octets_of_a_frame_by_scapy() -> None:
 
 def test_next_deadline_and_advance_early_late_and_twice() -> None:
     for role in Role:
-        port = PortStack(role, port_settings(STATION_MAC, admin_status=EVERYWHERE))
+        port = PortStack(role, port_settings(STATION_MAC, admin_status=EVERYWHERE), lambda: 1)
         assert port.next_deadline() is None and port.advance(NOW) == []
         port.request(LinkState(True), NOW)
         assert port.advance(NOW) == []

@@ -21,7 +21,7 @@ from protocols.frame import Scope
 from protocols.lldp.agent import AdminStatus
 from protocols.lldp.tlvs import ChassisId, PortId
 from protocols.lldp.tx import TxSettings
-from protocols.stack import (
+from protocols.port import (
     Configure,
     Effect,
     ForwardingChanged,
@@ -29,13 +29,13 @@ from protocols.stack import (
     LinkState,
     NewSettings,
     PortSettings,
-    PortStack,
     RelayAble,
     RelaySet,
     Request,
     SendFrame,
     Shutdown,
 )
+from protocols.stack import PortStack
 from protocols.timers import SECOND, Instant
 from tests.support.lldpdus import Captured, read_pcap, time_to_live
 
@@ -119,7 +119,7 @@ class Player:
 
     def start(self, role: Role, settings: PortSettings, able: bool, link_up: bool, now: Instant) -> None:
         """An agent starts at this end."""
-        self.stack = PortStack(role, settings)
+        self.stack = PortStack(role, settings, lambda: 1)
         self._answer(str(self.stack.forwarding.relay))
         self.hairpin = False
         if able:

@@ -23,7 +23,7 @@ from protocols.frame import Scope
 from protocols.lldp.agent import AdminStatus
 from protocols.lldp.tlvs import ChassisId, OptionalTlv, PortId
 from protocols.lldp.tx import TxSettings
-from protocols.stack import (
+from protocols.port import (
     Configure,
     Effect,
     Event,
@@ -33,14 +33,17 @@ from protocols.stack import (
     NeighborEvent,
     NewSettings,
     PortSettings,
-    PortStack,
     RelayAble,
     RelaySet,
     Request,
     SendFrame,
     Shutdown,
 )
+from protocols.stack import PortStack
 from protocols.timers import SECOND, Instant
+from protocols.vdp.policy import BridgePolicy
+from protocols.vdp.rules import PolicyRules
+from protocols.vdp.status import Confirm
 from tests.support import lldpdus
 
 MILLISECOND = 1000
@@ -146,6 +149,16 @@ def port_settings(
     )
 
 
+class FirstSequences:
+    """Where the ECP of one end takes the first number of each conversation from; the same in each run."""
+
+    def __init__(self, name: str) -> None:
+        self._random = Random(name)
+
+    def __call__(self) -> int:
+        return self._random.randrange(1 << 16)
+
+
 # The wire.
 
 
@@ -193,6 +206,7 @@ class End:
     able: bool | None = None
     switched: list[tuple[Instant, bool]] = field(default_factory=list)
     events: list[tuple[Instant, Event]] = field(default_factory=list)
+    confirmed: list[tuple[Instant, Confirm]] = field(default_factory=list)
 
     @property
     def stack(self) -> PortStack:
@@ -230,11 +244,24 @@ class End:
 
 
 def station(mac: bytes = STATION_MAC, name: str = "station", **settings: object) -> End:
-    return End(name, lambda: PortStack(Role.STATION, port_settings(mac, **settings)))  # type: ignore[arg-type]
+    sequences = FirstSequences(name)
+    return End(name, lambda: PortStack(Role.STATION, port_settings(mac, **settings), sequences))  # type: ignore[arg-type]
 
 
-def bridge(mac: bytes = BRIDGE_MAC, name: str = "bridge", able: bool = True, **settings: object) -> End:
-    return End(name, lambda: PortStack(Role.BRIDGE, port_settings(mac, **settings)), able=able)  # type: ignore[arg-type]
+def bridge(
+    mac: bytes = BRIDGE_MAC,
+    name: str = "bridge",
+    able: bool = True,
+    rules: PolicyRules | None = None,
+    **settings: object,
+) -> End:
+    sequences = FirstSequences(name)
+
+    def make() -> PortStack:
+        made = port_settings(mac, **settings)  # type: ignore[arg-type]
+        return PortStack(Role.BRIDGE, made, sequences, BridgePolicy(rules), name)
+
+    return End(name, make, able=able)
 
 
 class Wire:
@@ -256,6 +283,7 @@ class Wire:
         for end in ends or self.ends:
             end.machine = end.make()
             end.events.clear()
+            end.confirmed.clear()
             end.hairpin = False  # what a predecessor left behind is cleared before anything else
             if end.able is not None:
                 self.request(end, RelayAble(end.able, "it is not a port of a bridge"))
@@ -331,7 +359,7 @@ class Wire:
 
     def story(self) -> str:
         """What was sent, for the reader of a failed test."""
-        return "\n".join(f"{s.time} {s.sender} {ttl_of(s.data)} {evb_octets(s.data)}" for s in self.sent[-40:])
+        return "\n".join(f"{s.time} {s.sender} {_in_short(s.data)}" for s in self.sent[-40:])
 
     @property
     def running(self) -> list[End]:
@@ -370,6 +398,8 @@ class Wire:
                     queue.extend(end.machine.request(self._switch(end, setting.on), self.now))
                 case Indicate(event):
                     end.events.append((self.now, event))
+                case Confirm() as confirm:
+                    end.confirmed.append((self.now, confirm))
 
     def _switch(self, end: End, on: bool) -> RelaySet:
         if end.refusal is not None and on in end.refused:
@@ -393,6 +423,10 @@ class Wire:
                 late = self._random.random() < self.weather.reordering
                 arrival = self.now + self.weather.latency + (self.weather.reordered_by if late else 0)
                 heappush(self._in_flight, (arrival, next(self._counter), end, data))
+
+
+def _in_short(data: bytes) -> str:
+    return f"{ttl_of(data)} {evb_octets(data)}" if data[12:14] == b"\x88\xcc" else data[12:].hex()
 
 
 def agree(wire: Wire, station: End, bridge: End) -> bool:

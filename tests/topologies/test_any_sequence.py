@@ -10,7 +10,8 @@ from protocols.evb.draft import DRAFT
 from protocols.evb.ratified import RATIFIED
 from protocols.evb.status import Edition
 from protocols.lldp.tlvs import ChassisId, PortId
-from protocols.stack import PortStack, RelayAble
+from protocols.port import RelayAble
+from protocols.stack import PortStack
 from protocols.timers import SECOND
 from tests.support.wire import AUTO, MILLISECOND, End, Weather, Wire, agree, bridge, station
 

@@ -7,7 +7,7 @@ import pytest
 from protocols.evb.draft import DRAFT
 from protocols.evb.ratified import RATIFIED
 from protocols.evb.status import EvbParameters
-from protocols.stack import Effect, LinkState, Request, SendFrame
+from protocols.port import Effect, LinkState, Request, SendFrame
 from protocols.timers import SECOND, Instant
 from tests.support.wire import (
     BRIDGE_MAC,

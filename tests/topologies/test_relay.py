@@ -6,7 +6,7 @@ from protocols.evb.bridge import WITHDRAWAL_GRACE
 from protocols.evb.draft import DRAFT
 from protocols.evb.ratified import RATIFIED
 from protocols.evb.status import Edition, Relay
-from protocols.stack import RelayAble
+from protocols.port import RelayAble
 from protocols.timers import SECOND
 from tests.support.wire import (
     MILLISECOND,
