@@ -6,14 +6,22 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct, ValidationError, convert, field, to_builtins
+
+from evbagent.switchconfig import SwitchConfig, switch_rules
+from evbagent.tables import Table, in_words
+from protocols.frame import parse_mac
 
 DEFAULT_FILE = Path("/etc/evbagent/evbagent.toml")
 
 Exponent = Annotated[int, Meta(ge=0, le=27, description="10 us * 2^n; 28 and more overflow lldpad")]
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
+# The shortest VSI takes 29 octets of the 1,475 that an ECPDU has for them.
+MOST_VSIS_PER_ECPDU = 50
+
+T = TypeVar("T")
 
 
 class ConfigError(Exception):
@@ -29,11 +37,7 @@ class ScopeName(StrEnum):
 AdminStatusName = Literal["tx-only", "rx-only", "tx-and-rx", "disabled"]
 
 
-class _Table(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
-    """A TOML table."""
-
-
-class LldpConfig(_Table, frozen=True):
+class LldpConfig(Table, frozen=True):
     """Variables of the LLDP agents, in the words of ieee802-dot1ab-lldp; durations in seconds."""
 
     message_tx_interval: Annotated[int, Meta(ge=1, le=3600)] = 30
@@ -49,7 +53,7 @@ class LldpConfig(_Table, frozen=True):
     admin_status: Mapping[ScopeName, AdminStatusName] = field(default_factory=dict)
 
 
-class EvbConfig(_Table, frozen=True):
+class EvbConfig(Table, frozen=True):
     """The EVB TLV. `reflective_relay` None: ask, except on a port of a Linux bridge (a station's software VEB)."""
 
     edition: Literal["auto", "ratified", "draft"] = "auto"
@@ -61,22 +65,44 @@ class EvbConfig(_Table, frozen=True):
     group_ids: bool = False
 
 
-class UplinkConfig(_Table, frozen=True):
+class VdpConfig(Table, frozen=True):
+    """VSI associations, and how ECP carries them.
+
+    `on_stop`: whether VSIs stay associated while the agent is not running, so that guests keep their traffic over its
+    restart. `reassociate`: ask again for a VSI that was lost. `without_evb`: a station also asks where no bridge's EVB
+    TLV was heard. `ecpdu_gap`: milliseconds between a peer's acknowledgement and the next ECPDU. `ecp_destination`
+    and `ecp_ethertype` are of the ratified edition.
+    """
+
+    on_stop: Literal["keep", "deassociate"] = "keep"
+    reassociate: bool = True
+    without_evb: bool = False
+    vsis_per_ecpdu: Literal["auto"] | Annotated[int, Meta(ge=1, le=MOST_VSIS_PER_ECPDU)] = "auto"
+    ecpdu_gap: Literal["auto"] | Annotated[int, Meta(ge=0, le=10_000)] = "auto"
+    max_vsis: Annotated[int, Meta(ge=1, le=65_536)] = 8192
+    ecp_destination: str | None = None
+    ecp_ethertype: Literal[0x8940, 0x8890] = 0x8940
+
+
+class UplinkConfig(Table, frozen=True):
     """What differs on the uplinks that a glob names."""
 
     role: Literal["station", "bridge"] | None = None
     reflective_relay: Literal["request", "off"] | None = None
     lldp: Mapping[str, Any] = field(default_factory=dict)
     evb: Mapping[str, Any] = field(default_factory=dict)
+    vdp: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Config(_Table, frozen=True):
+class Config(Table, frozen=True):
     """The whole configuration. `interfaces` None: every physical uplink."""
 
     role: Literal["station", "bridge"] = "station"
     interfaces: tuple[Text, ...] | None = None
     lldp: LldpConfig = LldpConfig()
     evb: EvbConfig = EvbConfig()
+    vdp: VdpConfig = VdpConfig()
+    switch: SwitchConfig = SwitchConfig()
     uplink: Mapping[str, UplinkConfig] = field(default_factory=dict)
 
     def with_role(self, role: str) -> "Config":
@@ -85,16 +111,17 @@ class Config(_Table, frozen=True):
 
     def for_uplink(self, name: str) -> "UplinkSettings":
         """The settings of one uplink: the general ones, then each `[uplink."GLOB"]` that fits, in order."""
-        role, lldp, evb = self.role, to_builtins(self.lldp), to_builtins(self.evb)
+        role, lldp, evb, vdp = self.role, to_builtins(self.lldp), to_builtins(self.evb), to_builtins(self.vdp)
         for glob, uplink in self.uplink.items():
             if not fnmatchcase(name, glob):
                 continue
             role = uplink.role or role
             lldp = _merge(lldp, dict(uplink.lldp))
             evb = _merge(evb, dict(uplink.evb))
+            vdp = _merge(vdp, dict(uplink.vdp))
             if uplink.reflective_relay is not None:
                 evb["reflective-relay"] = uplink.reflective_relay
-        return UplinkSettings(role, convert(lldp, LldpConfig), convert(evb, EvbConfig))
+        return UplinkSettings(role, convert(lldp, LldpConfig), convert(evb, EvbConfig), convert(vdp, VdpConfig))
 
 
 class UplinkSettings(Struct, frozen=True):
@@ -103,6 +130,7 @@ class UplinkSettings(Struct, frozen=True):
     role: Literal["station", "bridge"]
     lldp: LldpConfig
     evb: EvbConfig
+    vdp: VdpConfig = VdpConfig()
 
 
 def load(file: Path | None) -> Config:
@@ -119,12 +147,13 @@ def parse(files: Sequence[Path]) -> Config:
     merged: dict[str, Any] = {}
     config = Config()
     for file in files:
-        merged = _merge(merged, _read(file))
+        merged = _merge(merged, read_toml(file))
         config = _validate(merged, file)
     return config
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_toml(file: Path) -> dict[str, Any]:
+    """One file's document. Raises ConfigError."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -138,24 +167,28 @@ def _read(file: Path) -> dict[str, Any]:
 def _validate(document: dict[str, Any], file: Path) -> Config:
     try:
         config = convert(document, Config)
-        for glob, uplink in config.uplink.items():
-            _check_part(uplink.lldp, LldpConfig, f"uplink.{glob}.lldp")
-            _check_part(uplink.evb, EvbConfig, f"uplink.{glob}.evb")
-            _check_addresses(uplink.lldp.get("management-addresses", ()), f"uplink.{glob}.lldp")
     except ValidationError as error:
-        raise ConfigError(f"{file}: {_in_words(str(error))}") from error
+        raise ConfigError(f"{file}: {in_words(str(error))}") from error
     try:
         _check_addresses(config.lldp.management_addresses, "lldp")
-    except ValidationError as error:
+        _check_destination(config.vdp.ecp_destination, "vdp")
+        for glob, uplink in config.uplink.items():
+            lldp = _check_part(uplink.lldp, LldpConfig, f"uplink.{glob}.lldp")
+            _check_part(uplink.evb, EvbConfig, f"uplink.{glob}.evb")
+            vdp = _check_part(uplink.vdp, VdpConfig, f"uplink.{glob}.vdp")
+            _check_addresses(lldp.management_addresses, f"uplink.{glob}.lldp")
+            _check_destination(vdp.ecp_destination, f"uplink.{glob}.vdp")
+        switch_rules(config.switch)
+    except ValueError as error:
         raise ConfigError(f"{file}: {error}") from error
     return config
 
 
-def _check_part(part: Mapping[str, Any], kind: type, where: str) -> None:
+def _check_part(part: Mapping[str, Any], kind: type[T], where: str) -> T:
     try:
-        convert(part, kind)
+        return convert(part, kind)
     except ValidationError as error:
-        raise ValidationError(f"{where}: {_in_words(str(error))}") from error
+        raise ValueError(f"{where}: {in_words(str(error))}") from error
 
 
 def _check_addresses(addresses: Sequence[str], where: str) -> None:
@@ -163,17 +196,15 @@ def _check_addresses(addresses: Sequence[str], where: str) -> None:
         try:
             ip_address(address)
         except ValueError as error:
-            raise ValidationError(f"{where}.management-addresses: {error}") from error
+            raise ValueError(f"{where}.management-addresses: {error}") from error
 
 
-def _in_words(message: str) -> str:
-    """msgspec's "Invalid ... - at `$.evb.edition`" with the key in front, as people look for it."""
-    text, _, path = message.partition(" - at `")
-    key = path.rstrip("`").removeprefix("$").removeprefix(".")
-    if text.startswith("Object contains unknown field `"):
-        name = text.split("`")[1]
-        return f"{key + '.' if key else ''}{name}: unknown key"
-    return f"{key}: {text}" if key else text
+def _check_destination(address: str | None, where: str) -> None:
+    try:
+        if address is not None and not any(parse_mac(address)):
+            raise ValueError(f"{address!r} is nobody's address")
+    except ValueError as error:
+        raise ValueError(f"{where}.ecp-destination: {error}") from error
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from socket import gethostname
 
-from evbagent.config import UplinkSettings
+from evbagent.config import UplinkSettings, VdpConfig
 from evbagent.netlink import Link
-from protocols.evb.status import Edition, EvbParameters, EvbSettings
-from protocols.frame import Scope
+from protocols.edge import MILLISECOND, EdgeSettings
+from protocols.evb.status import Edition, EvbCapability, EvbParameters, EvbSettings
+from protocols.frame import Scope, parse_mac
 from protocols.lldp.agent import AdminStatus
 from protocols.lldp.tlvs import (
     AddressFamily,
@@ -28,7 +29,10 @@ from protocols.lldp.tlvs import (
     SystemName,
 )
 from protocols.lldp.tx import TxSettings
-from protocols.stack import EDITIONS, PortSettings
+from protocols.port import PortSettings
+from protocols.stack import EDITIONS
+from protocols.vdp.bridge import BridgeSettings
+from protocols.vdp.station import StationSettings
 
 ARPHRD_ETHER = 1
 STACKED = frozenset({"bond", "team", "vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "vxlan", "dummy", "ifb", "tun"})
@@ -93,8 +97,23 @@ def port_settings(link: Link, settings: UplinkSettings, chassis_mac: bytes) -> P
                 rwd=evb.resource_wait_delay_exponent,
                 rka=evb.keep_alive_exponent,
                 group_ids=evb.group_ids,
+                capabilities=EvbCapability.RTE | EvbCapability.ECP | EvbCapability.VDP,
+                max_vsis=settings.vdp.max_vsis,
             ),
         ),
+        edge=_edge_settings(settings.vdp),
+    )
+
+
+def _edge_settings(vdp: VdpConfig) -> EdgeSettings:
+    return EdgeSettings(
+        destination=parse_mac(vdp.ecp_destination) if vdp.ecp_destination else None,
+        ethertype=vdp.ecp_ethertype,
+        vsis_per_ecpdu=None if vdp.vsis_per_ecpdu == "auto" else vdp.vsis_per_ecpdu,
+        gap=None if vdp.ecpdu_gap == "auto" else vdp.ecpdu_gap * MILLISECOND,
+        without_evb=vdp.without_evb,
+        station=StationSettings(vdp.max_vsis, vdp.reassociate),
+        bridge=BridgeSettings(vdp.max_vsis),
     )
 
 

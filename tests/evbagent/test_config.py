@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from evbagent.config import Config, ConfigError, load, parse
+from evbagent.switchconfig import switch_rules
+from protocols.vdp.rules import PolicyRules
 
 
 def write(directory: Path, name: str, text: str) -> Path:
@@ -19,6 +21,8 @@ def test_without_a_file_everything_has_its_default() -> None:
     settings = config.for_uplink("eth0")
     assert (settings.role, settings.evb.edition, settings.evb.reflective_relay) == ("station", "auto", None)
     assert settings.lldp.message_tx_interval == 30
+    assert (settings.vdp.on_stop, settings.vdp.vsis_per_ecpdu, settings.vdp.ecp_ethertype) == ("keep", "auto", 0x8940)
+    assert switch_rules(config.switch) == PolicyRules()
 
 
 def test_later_files_go_over_earlier_ones_table_by_table(tmp_path: Path) -> None:
@@ -39,6 +43,9 @@ def test_what_differs_on_some_uplinks(tmp_path: Path) -> None:
     [uplink."ens1"]
     role = "bridge"
     evb = { keep-alive-exponent = 21 }
+    vdp = { vsis-per-ecpdu = 1, ecpdu-gap = 50, ecp-destination = "01:00:0d:00:0f:0a" }
+    [vdp]
+    on-stop = "deassociate"
     """
     config = load(write(tmp_path, "c.toml", text))
     plain, general, special = (config.for_uplink(name) for name in ("eth0", "ens0", "ens1"))
@@ -46,10 +53,37 @@ def test_what_differs_on_some_uplinks(tmp_path: Path) -> None:
     assert (general.role, general.evb.reflective_relay, general.lldp.message_tx_interval) == ("station", "off", 10)
     assert dict(general.lldp.admin_status) == {"nearest-bridge": "disabled", "nearest-customer-bridge": "tx-only"}
     assert (special.role, special.evb.reflective_relay, special.evb.keep_alive_exponent) == ("bridge", "off", 21)
+    assert [settings.vdp.on_stop for settings in (plain, general, special)] == ["deassociate"] * 3
+    assert [settings.vdp.vsis_per_ecpdu for settings in (plain, general, special)] == ["auto", "auto", 1]
+    assert (special.vdp.ecpdu_gap, special.vdp.ecp_destination) == (50, "01:00:0d:00:0f:0a")
 
 
 def test_the_command_lines_role_goes_over_the_files() -> None:
     assert Config().with_role("bridge").for_uplink("eth0").role == "bridge"
+
+
+def test_the_role_changes_nothing_else(tmp_path: Path) -> None:
+    text = """
+    [vdp]
+    ecp-ethertype = 0x8890
+    [switch]
+    capacity = 100
+    default = { vids = "100-199", delay = 0.5 }
+    [[switch.rule]]
+    manager = "192.0.2.7"
+    type = [1, "100-199"]
+    answer = "other-failure"
+    """
+    config = load(write(tmp_path, "c.toml", text))
+    other = config.with_role("bridge")
+    assert (other.vdp, other.switch) == (config.vdp, config.switch)
+
+
+def test_a_later_files_rules_are_the_rules(tmp_path: Path) -> None:
+    first = write(tmp_path, "a.toml", "[switch]\ncapacity = 9\n[[switch.rule]]\ntype = 1\n[[switch.rule]]\ntype = 2\n")
+    second = write(tmp_path, "b.toml", "[[switch.rule]]\ntype = 3\n")
+    switch = parse([first, second]).switch
+    assert ([rule.type for rule in switch.rule], switch.capacity) == ([3], 9)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +106,20 @@ def test_the_command_lines_role_goes_over_the_files() -> None:
         ("[uplink.eth0.lldp]\ntx = 1", "uplink.eth0.lldp: tx: unknown key"),
         ("[uplink.eth0.evb]\nedition = 1", "uplink.eth0.evb: edition:"),
         ("[uplink.eth0.lldp]\nmanagement-addresses = ['x']", "uplink.eth0.lldp.management-addresses:"),
+        ("[vdp]\non-stop = 'leave'", "vdp.on-stop:"),
+        ("[vdp]\nvsis-per-ecpdu = 0", "vdp.vsis-per-ecpdu:"),
+        ("[vdp]\nvsis-per-ecpdu = 'all'", "vdp.vsis-per-ecpdu:"),
+        ("[vdp]\necpdu-gap = 0.5", "vdp.ecpdu-gap:"),
+        ("[vdp]\nmax-vsis = 65537", "vdp.max-vsis:"),
+        ("[vdp]\necp-ethertype = 0x88b7", "vdp.ecp-ethertype:"),
+        ("[vdp]\necp-destination = '01:80'", "vdp.ecp-destination: '01:80' is not a MAC address"),
+        ("[vdp]\necp-destination = '00:00:00:00:00:00'", "vdp.ecp-destination:"),
+        ("[uplink.eth0.vdp]\nmax = 1", "uplink.eth0.vdp: max: unknown key"),
+        ("[uplink.eth0.vdp]\necp-destination = 'x'", "uplink.eth0.vdp.ecp-destination:"),
+        ("[switch]\ncapacity = -1", "switch.capacity:"),
+        ("[[switch.rule]]\n[[switch.rule]]\nvids = '5000'", "switch.rule[1].vids: '5000' is not within 1-4094"),
+        ("[[switch.rule]]\nname = 1", "switch.rule[0].name: unknown key"),
+        ("[switch.default]\ntype = 1", "switch.default.type: unknown key"),
         ("a = [", "is not valid TOML"),
     ],
 )

@@ -1,0 +1,24 @@
+"""Tables that people write (TOML files, JSON requests): their common rules, and what is wrong with one in words."""
+
+from msgspec import Struct
+
+
+class Table(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
+    """A table whose keys are the fields in kebab-case; a key that there is not is an error."""
+
+
+def in_words(message: str) -> str:
+    """msgspec's "Invalid ... - at `$.evb.edition`" with the key in front, as people look for it."""
+    text, _, path = message.partition(" - at `")
+    key = path.rstrip("`").removeprefix("$").removeprefix(".")
+    for start, reason in _ABOUT_A_KEY:
+        if text.startswith(start):
+            name = text.split("`")[1]
+            return f"{key + '.' if key else ''}{name}: {reason}"
+    return f"{key}: {text}" if key else text
+
+
+_ABOUT_A_KEY = (
+    ("Object contains unknown field `", "unknown key"),
+    ("Object missing required field `", "is missing"),
+)
