@@ -18,6 +18,11 @@ from evbagent.view import (
     neighbor_document,
     statistics_document,
 )
+from evbagent.vsis import Answer, Session
+from evbagent.vsiservice import VsiService
+from protocols.vdp.vsi import VsiId, parse_vsi_id
+
+VSI_CONDITION = "vsi="
 
 
 class Answers:
@@ -28,17 +33,21 @@ class Answers:
         ports: Mapping[int, Port],
         view: Callable[[Port], PortView],
         attachments: Attachments,
+        vsis: VsiService,
         config: Callable[[], Config],
     ) -> None:
         self._ports = ports
         self._view = view
         self._attachments = attachments
+        self._vsis = vsis
         self._config = config
 
     def show(self, what: str, glob: str | None) -> Any:
         """The answer to `show`; raises ControlError for something that there is not."""
         if what == "config":
             return to_builtins(self._config())
+        if what == "vsis":
+            return self._vsis.rows(self._matching(glob))
         views = [self._view(port) for port in self._matching(glob)]
         match what:
             case "neighbors":
@@ -61,20 +70,38 @@ class Answers:
                     for view in views
                     for scope, agent in view.stack.agents.items()
                 ]
-            case "vsis" | "dcbx":
+            case "dcbx":
                 return []
         raise ControlError(f"there is no {what!r} to show")
 
     def holds(self, interface: str, condition: str) -> bool:
         """Whether what a client waits for is so now. An interface that is not served yet may be later."""
-        if condition not in ("neighbor", "reflective-relay"):
-            raise ControlError(f"cannot wait for {condition!r}: it is neither `neighbor` nor `reflective-relay`")
+        vsi_id: VsiId | None = None
+        if condition.startswith(VSI_CONDITION):
+            try:
+                vsi_id = parse_vsi_id(condition.removeprefix(VSI_CONDITION))
+            except ValueError as error:
+                raise ControlError(f"for: {error}") from error
+        elif condition not in ("neighbor", "reflective-relay"):
+            raise ControlError(
+                f"cannot wait for {condition!r}: it is neither `neighbor` nor `reflective-relay` nor `vsi=ID`"
+            )
         port = next((port for port in self._ports.values() if port.link.name == interface), None)
         if port is None:
             return False
+        if vsi_id is not None:
+            return self._vsis.is_associated(interface, vsi_id)
         if condition == "neighbor":
             return any(len(agent.rx.remotes) for agent in port.stack.agents.values())
         return port.stack.forwarding.relay == "active"
+
+    def open_vsi(self, interface: str, answer: Answer) -> Session:
+        """What a client asks for the VSIs of one interface goes through a session."""
+        return self._vsis.open_session(interface, answer)
+
+    def withdraw(self, interface: str | None, instance: str | None) -> list[dict[str, Any]]:
+        """Take VSIs away from stations (bridge role)."""
+        return self._vsis.withdraw(interface, instance)
 
     def _matching(self, glob: str | None) -> Iterator[Port]:
         ports = sorted(self._ports.values(), key=lambda port: port.link.index)

@@ -7,6 +7,7 @@ import signal
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from secrets import randbits
 from time import monotonic_ns
 from typing import Any
 
@@ -28,18 +29,12 @@ from evbagent.state import StateWriter
 from evbagent.uplinks import is_uplink, port_settings
 from evbagent.version import VERSION
 from evbagent.view import PortView, forwarding_mode, uplink_document, utc
+from evbagent.vsiservice import VsiService
 from protocols.evb.status import Role
 from protocols.frame import Scope
-from protocols.stack import (
-    Event,
-    ForwardingChanged,
-    LinkState,
-    NeighborEvent,
-    NewSettings,
-    PortStack,
-    RelayAble,
-    WarningsChanged,
-)
+from protocols.port import Event, ForwardingChanged, LinkState, NeighborEvent, NewSettings, RelayAble, WarningsChanged
+from protocols.stack import PortStack
+from protocols.vdp.status import VsiChanged
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +65,9 @@ class Daemon:
         self._monitor = LinkMonitor(self._link_changed)
         self._attachments = Attachments(self._route, NamespaceFinder(), self._attachment_news)
         self._state = StateWriter(options.state_dir, self._document, boottime, validity_us=VALIDITY_US)
+        self._vsis = VsiService(
+            self._ports, self._config, options.config, options.state_dir, lambda: self._is_watched, self._publish
+        )
         self._control: ControlServer | None = None
         self._left_behind: dict[str, bool] = {}
         self._overflows = 0
@@ -86,13 +84,14 @@ class Daemon:
         try:
             self._remember(self._state.previous())
             self._monitor.start(loop)
+            self._vsis.start()
             for link in list(self._monitor.links.values()):
                 self._consider(link)
             self._report_absent()
             self._attachments.scan(self._monitor.links)
             self._follow_answers()
             self._state.write()
-            answers = Answers(self._ports, self._view, self._attachments, lambda: self._config)
+            answers = Answers(self._ports, self._view, self._attachments, self._vsis, lambda: self._config)
             self._control = ControlServer(self._options.state_dir / "control.sock", answers)
             await self._control.start()
             notify("READY=1")
@@ -124,9 +123,10 @@ class Daemon:
         self._chassis_mac = self._chassis_mac or link.mac_address
         settings = self._settings(link.name)
         role = Role(settings.role)
-        stack = PortStack(role, port_settings(link, settings, self._chassis_mac))
+        made = port_settings(link, settings, self._chassis_mac)
+        stack = PortStack(role, made, lambda: randbits(16), self._vsis.policy, link.index)
         try:
-            socket = PacketSocket(link.index, [scope.address for scope in Scope])
+            socket = PacketSocket(link.index, [scope.address for scope in Scope], ecp=True)
         except OSError as error:
             log.warning("%s: cannot be served: %s", link.name, error)
             return
@@ -139,12 +139,14 @@ class Daemon:
             socket,
             port.configure,
             lambda event: self._indicate(port, event),
+            lambda confirm: self._vsis.confirm(port, confirm),
             lambda: self._monitor.look_again(link.index),
         )
         log.info("%s: serving as %s", link.name, role)
         port.take_charge(self._left_behind)
         port.driver.request(LinkState(link.enabled))
         self._attachments.answer(link.index, forwarding_mode(stack), stack.forwarding.reason)
+        self._vsis.port_ready(port)
         self._touch(port)
 
     def _update(self, port: Port, link: Link) -> None:
@@ -155,6 +157,8 @@ class Daemon:
             return
         assert port.driver is not None
         port.driver.name = link.name
+        if old.name != link.name:
+            self._vsis.book.port_renamed(old.name, link.name)
         if (old.name, old.mac_address, old.controller) != (link.name, link.mac_address, link.controller):
             self._apply_settings(port)
         port.take_charge(self._left_behind)
@@ -172,7 +176,9 @@ class Daemon:
         log.info("%s: no longer served", port.link.name)
         self._publish(port, {"event": "link", "oper-status": "not-present"})
         if port.driver:
+            port.driver.request(LinkState(False))
             port.driver.close()
+        self._vsis.port_gone(port)
         self._attachments.uplink_gone(port.link.index)
         del self._ports[port.link.index]
         self._state.mark_dirty()
@@ -190,6 +196,8 @@ class Daemon:
                 document = neighbor_event(scope, change)
                 log.info("%s: %s", port.link.name, document["event"])
                 self._publish(port, document)
+            case VsiChanged():
+                self._vsis.changed(port, event)
             case WarningsChanged(warnings):
                 for warning in warnings:
                     if warning not in port.warnings:
@@ -211,8 +219,12 @@ class Daemon:
             self._publish(port, attachment_event(event))
             self._touch(port)
 
+    @property
+    def _is_watched(self) -> bool:
+        return self._control is not None and self._control.is_watched
+
     def _publish(self, port: Port, event: dict[str, Any]) -> None:
-        if self._control:
+        if self._control and self._is_watched:
             self._control.publish({"time": utc(boottime()), "interface": port.link.name, **event})
 
     def _touch(self, port: Port) -> None:
@@ -229,7 +241,7 @@ class Daemon:
         return {"agent": agent, "uplinks": [port.fragment for port in self._ports.values()]}
 
     def _view(self, port: Port) -> PortView:
-        return port.view(self._monitor.links, self._attachments)
+        return port.view(self._monitor.links, self._attachments, self._vsis.fragment(port))
 
     def _remember(self, previous: dict[str, Any] | None) -> None:
         """The hairpin flags that a predecessor set, if it ended without putting them back."""
@@ -272,6 +284,7 @@ class Daemon:
             for link in list(self._monitor.links.values()):
                 if link.index not in self._ports:
                     self._consider(link)
+            self._vsis.configure(self._config)
             self._report_absent()
             log.info("configuration reloaded")
             self._publish_all({"event": "configuration", "ok": True})
@@ -312,6 +325,7 @@ class Daemon:
 
     async def _end(self) -> None:
         """Withdraw in an order that cuts nobody off: relay, guests, neighbours, bridge ports, files."""
+        await self._vsis.release_all(lambda port: self._settings(port.link.name).vdp.on_stop == "keep")
         await self._withdraw_relay()
         for port in self._ports.values():
             port.say_goodbye()

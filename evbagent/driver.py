@@ -8,18 +8,10 @@ from time import CLOCK_BOOTTIME, clock_gettime_ns
 from typing import Protocol
 
 from protocols.evb.bridge import SetRelay
-from protocols.stack import (
-    Configure,
-    Effect,
-    Event,
-    Indicate,
-    LinkState,
-    PortStack,
-    RelaySet,
-    Request,
-    SendFrame,
-)
+from protocols.port import Configure, Effect, Event, Indicate, LinkState, RelaySet, Request, SendFrame
+from protocols.stack import PortStack
 from protocols.timers import SECOND, Instant
+from protocols.vdp.status import Confirm
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +37,8 @@ class FrameSocket(Protocol):
 
 
 class PortDriver:
-    """Runs a stack. `configure` switches the port and says how it came out; `indicate` gets every event at once.
+    """Runs a stack. `configure` switches the port and says how it came out; `indicate` and `confirm` get every event,
+    and every answer to a request for a VSI, at once.
 
     `look_again` is called when a frame shows that the link may be up before the kernel has said so.
     """
@@ -58,6 +51,7 @@ class PortDriver:
         socket: FrameSocket,
         configure: Callable[[SetRelay], RelaySet],
         indicate: Callable[[Event], None],
+        confirm: Callable[[Confirm], None],
         look_again: Callable[[], None],
         clock: Callable[[], Instant] = boottime,
     ) -> None:
@@ -68,6 +62,7 @@ class PortDriver:
         self._socket = socket
         self._configure = configure
         self._indicate = indicate
+        self._confirm = confirm
         self._look_again = look_again
         self._clock = clock
         self._last_frame: Instant = 0
@@ -128,6 +123,8 @@ class PortDriver:
                     queue.extend(self.stack.request(outcome, self._clock()))
                 case Indicate(event):
                     self._indicate(event)
+                case Confirm() as confirm:
+                    self._confirm(confirm)
 
     def _send(self, data: bytes) -> None:
         try:

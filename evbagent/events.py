@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from msgspec import Raw
+
 from evbagent.attachments import AttachmentEvent
 from evbagent.view import neighbor_document
 from protocols.evb.status import Forwarding, Relay
 from protocols.frame import Scope
 from protocols.lldp.mib import RemoteAdded, RemoteChange, RemoteRemoved, RemoteUpdated, TooManyNeighbors
+from protocols.vdp.status import VsiState
 
 Json = dict[str, Any]
 
@@ -50,3 +53,8 @@ def attachment_event(event: AttachmentEvent) -> Json:
         "mode": device.mode,
         "reason": event.reason,
     }
+
+
+def vsi_event(vsi: Raw, was: VsiState, gone: bool) -> Json:
+    """vsi: its state, what is asked for it, or the answer to that has changed; `gone`: and it is not kept any more."""
+    return {"event": "vsi", "vsi": vsi, "was": str(was), "gone": gone}

@@ -2,7 +2,7 @@
 
 from evbagent.netlink import Link, NetlinkError, RouteSocket
 from protocols.evb.bridge import SetRelay
-from protocols.stack import RelaySet
+from protocols.port import RelaySet
 
 FOREIGN = "the port's hairpin flag was cleared by somebody else"
 

@@ -13,7 +13,8 @@ from evbagent.netlink import Link, NetlinkError, RouteSocket
 from evbagent.view import BridgePortView, PortView
 from protocols.evb.bridge import SetRelay
 from protocols.evb.status import Role
-from protocols.stack import PortStack, RelayAble, RelaySet, Shutdown
+from protocols.port import RelayAble, RelaySet, Shutdown
+from protocols.stack import PortStack
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Port:
             log.info("%s: hairpin %s", self.link.name, "on" if outcome.on else "off")
         return outcome
 
-    def view(self, links: Mapping[int, Link], attachments: Attachments) -> PortView:
+    def view(self, links: Mapping[int, Link], attachments: Attachments, vsis: Raw) -> PortView:
         bridge_port = None
         if self.hairpin and self.link.controller is not None:
             bridge = links.get(self.link.controller)
@@ -76,7 +77,7 @@ class Port:
             for device in attachments.of(self.link.index)
             if not attachments.conforms(device)
         ]
-        return PortView(self.link, self.role, self.stack, self.since, bridge_port, (*self.warnings, *unmet))
+        return PortView(self.link, self.role, self.stack, self.since, bridge_port, (*self.warnings, *unmet), vsis)
 
     def say_goodbye(self) -> None:
         """Guests, neighbours and the bridge port, in this order."""

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from time import time
 from typing import Any
 
+from msgspec import Raw
+
 from evbagent.attachments import Attachment, Attachments
 from evbagent.driver import boottime
 from evbagent.netlink import Link
@@ -66,6 +68,7 @@ class PortView:
     forwarding_since: str
     bridge_port: BridgePortView | None
     warnings: tuple[str, ...]
+    vsis: Raw
 
 
 def uplink_document(port: PortView, attachments: Attachments) -> Json:
@@ -89,7 +92,7 @@ def uplink_document(port: PortView, attachments: Attachments) -> Json:
             for scope, agent in port.stack.agents.items()
         ],
         "evb": evb_document(port.stack),
-        "vsis": [],
+        "vsis": port.vsis,
         "dcbx": None,
         "bridge-port": port.bridge_port.document() if port.bridge_port else None,
         "attachments": [attachment_document(device, attachments) for device in attachments.of(port.link.index)],

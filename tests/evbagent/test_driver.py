@@ -12,17 +12,8 @@ from protocols.frame import Scope
 from protocols.lldp.agent import AdminStatus
 from protocols.lldp.tlvs import ChassisId, PortId
 from protocols.lldp.tx import TxSettings
-from protocols.stack import (
-    EDITIONS,
-    Event,
-    ForwardingChanged,
-    LinkState,
-    NeighborEvent,
-    PortSettings,
-    PortStack,
-    RelayAble,
-    RelaySet,
-)
+from protocols.port import Event, ForwardingChanged, LinkState, NeighborEvent, PortSettings, RelayAble, RelaySet
+from protocols.stack import EDITIONS, PortStack
 from protocols.timers import SECOND
 
 STATION, BRIDGE = bytes.fromhex("02000000000a"), bytes.fromhex("02000000000b")
@@ -84,6 +75,7 @@ class Bench:
         self.now = 1000 * SECOND
         self.loop, self.wire = Loop(), Wire()
         self.events: list[Event] = []
+        self.confirmed: list[Any] = []
         self.configured: list[bool] = []
         self.looks = 0
         self.fault = fault
@@ -101,10 +93,11 @@ class Bench:
         self.driver = PortDriver(
             loop,
             "eth0",
-            PortStack(role, settings),
+            PortStack(role, settings, lambda: 1),
             self.wire,
             self.configure,
             self.events.append,
+            self.confirmed.append,
             self.look,
             lambda: self.now,
         )

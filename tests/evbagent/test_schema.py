@@ -49,6 +49,22 @@ STATISTICS = dict.fromkeys(
     ),
     0,
 )
+VSI: dict[str, Any] = {
+    "vsi-id": "a1412857-60f7-4ce1-e95a-216494353f53",
+    "vsi-id-format": "uuid",
+    "state": "associated",
+    "request": "associate",
+    "pending": None,
+    "response": "success",
+    "reason": "",
+    "filters": [{"vid": 100, "pcp": None, "mac-address": "52:54:00:8e:50:53", "group-id": None}],
+    "filter-info-format": "mac-vid",
+    "vsi-manager-id": "192.0.2.7",
+    "vsi-type-id": 1193046,
+    "vsi-type-version": 7,
+    "owner": "client",
+    "since": "2026-11-22T09:30:00.1Z",
+}
 UPLINK: dict[str, Any] = {
     "name": "eth0",
     "ifindex": 2,
@@ -72,7 +88,7 @@ UPLINK: dict[str, Any] = {
         }
     ],
     "evb": {"local": {"evb-mode": "station"}, "remote": None, "operational": {}},
-    "vsis": [],
+    "vsis": [VSI],
     "dcbx": None,
     "bridge-port": {"bridge": "br0", "hairpin": True, "hairpin-before": False, "hairpin-set-by-agent": True},
     "attachments": [
@@ -129,7 +145,16 @@ def test_an_agent_without_uplinks() -> None:
     "change",
     [
         lambda document: uplink(document).update({"bridge-port": None, "evb": None, "dcbx": {"mode": "observe"}}),
-        lambda document: uplink(document)["vsis"].append({"vsi-id": "...", "state": "associated"}),
+        lambda document: uplink(document).update({"vsis": []}),
+        lambda document: uplink(document)["vsis"][0].update(
+            {"state": "unassociated", "pending": "associate", "response": None, "owner": None, "filters": []}
+        ),
+        lambda document: uplink(document)["vsis"][0].update(
+            {"vsi-id": "format-9:" + 32 * "0", "vsi-id-format": "format-9", "filter-info-format": "format-200"}
+        ),
+        lambda document: uplink(document)["vsis"][0]["filters"].append(
+            {"vid": 4095, "pcp": 7, "mac-address": None, "group-id": 0xFFFFFFFF}
+        ),
         lambda document: uplink(document)["forwarding"].update(
             {"mode": "veb", "reflective-relay": "unknown", "edition": None}
         ),
@@ -160,6 +185,13 @@ def test_what_may_be(change: Change) -> None:
         lambda document: uplink(document)["lldp"][0]["statistics"].update({"rx-own-frames": -1}),
         lambda document: uplink(document)["lldp"][0]["neighbors"][0].update({"age-seconds": 3}),
         lambda document: uplink(document)["attachments"][0].update({"wanted-mode": "veb"}),
+        lambda document: uplink(document)["vsis"].append({"vsi-id": "...", "state": "associated"}),
+        lambda document: uplink(document)["vsis"][0].update({"state": "gone"}),
+        lambda document: uplink(document)["vsis"][0].update({"pending": "associated"}),
+        lambda document: uplink(document)["vsis"][0].update({"response": "timeout"}),
+        lambda document: uplink(document)["vsis"][0].update({"filter-info-format": "mac"}),
+        lambda document: uplink(document)["vsis"][0]["filters"][0].update({"vid": 4096}),
+        lambda document: uplink(document)["vsis"][0]["filters"][0].update({"mac-address": "52-54-00-8E-50-53"}),
     ],
 )
 def test_what_may_not_be(change: Change) -> None:

@@ -10,14 +10,14 @@ import pytest
 UNIT = Path(__file__).parents[2] / "contrib/systemd/evbagent.service"
 
 
-def test_the_unit_waits_for_ready_reloads_and_keeps_its_directory_over_restarts() -> None:
+def test_the_unit_waits_for_ready_reloads_and_keeps_its_directory() -> None:
     unit = ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment]
     unit.read_string(UNIT.read_text())
     service = unit["Service"]
     assert service["Type"] == "notify"
     assert service["ExecReload"].endswith("-HUP $MAINPID")
-    assert (service["RuntimeDirectory"], service["RuntimeDirectoryPreserve"]) == ("evbagent", "restart")
+    assert (service["RuntimeDirectory"], service["RuntimeDirectoryPreserve"]) == ("evbagent", "yes")
     assert set(service["CapabilityBoundingSet"].split()) == {"CAP_NET_RAW", "CAP_NET_ADMIN"}
     assert set(service["RestrictAddressFamilies"].split()) == {"AF_PACKET", "AF_NETLINK", "AF_UNIX"}
 

@@ -1,0 +1,107 @@
+"""What the book of VSIs has written in it: interfaces, their VSIs, what is wanted for each, who waits for an answer."""
+
+from typing import Protocol
+
+from protocols.vdp.status import Outcome, VsiStatus
+from protocols.vdp.vsi import VsiId, VsiTlv
+
+CLIENT = "client"
+DECLARED = "declared"
+
+
+class Asker(Protocol):
+    """Who asks, and is told what comes of it."""
+
+    def tell(self, waiter: "Waiter", outcome: Outcome, text: str, status: VsiStatus | None) -> None:
+        """`text`: one sentence. `status`: None where there was no machine to ask."""
+
+
+class Want:
+    """What is asked for a VSI, and whose wish it is.
+
+    `persistent`: until it is given up, whatever the switch says. `spec`: its JSON, where a restart has to survive.
+    """
+
+    __slots__ = ("owner", "persistent", "spec", "tlv")
+
+    def __init__(self, tlv: VsiTlv, owner: str, persistent: bool, spec: bytes | None) -> None:
+        self.tlv = tlv
+        self.owner = owner
+        self.persistent = persistent
+        self.spec = spec
+
+
+class Waiter:
+    """One request that the machine has not answered. `want` None: to deassociate. `told`: the asker has given up."""
+
+    __slots__ = ("asker", "spec_id", "ticket", "told", "vsi", "want")
+
+    def __init__(
+        self, ticket: int, vsi: "BookedVsi", want: Want | None, asker: Asker, spec_id: int | str | None = None
+    ) -> None:
+        self.ticket = ticket
+        self.vsi = vsi
+        self.want = want
+        self.asker = asker
+        self.spec_id = spec_id
+        self.told = False
+
+
+class BookedVsi:
+    """One VSI of one interface.
+
+    `want`: what is asked for now, or would be if there were a machine; `standing`: what was granted last. `status`: as
+    the machine holds it; None: it does not. `json` is the document of the status `shown`.
+    """
+
+    __slots__ = ("json", "port", "shown", "standing", "status", "text", "vsi_id", "waiters", "want")
+
+    def __init__(self, port: "BookedPort", vsi_id: VsiId) -> None:
+        self.port = port
+        self.vsi_id = vsi_id
+        self.text = vsi_id.text
+        self.want: Want | None = None
+        self.standing: Want | None = None
+        self.status: VsiStatus | None = None
+        self.waiters: tuple[Waiter, ...] = ()
+        self.shown: VsiStatus | None = None
+        self.json = b""
+
+    @property
+    def kept(self) -> Want | None:
+        """What is left of `want` when all requests are answered: refused, the machine may be back at the last one."""
+        want, standing, status = self.want, self.standing, self.status
+        if want is None or want is standing:
+            return want
+        if status is None:
+            return want if want.persistent else standing
+        if standing and status.request == standing.tlv and status.request != want.tlv:
+            return standing
+        return want
+
+    @property
+    def is_blank(self) -> bool:
+        return self.want is None and self.status is None and not self.waiters
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody still hopes for it."""
+        return any(waiter.want and not waiter.told for waiter in self.waiters)
+
+    def leave(self, leaving: Waiter) -> None:
+        self.waiters = tuple([waiter for waiter in self.waiters if waiter is not leaving])
+
+
+class BookedPort:
+    """The VSIs of one interface. `ready`: there is a machine that takes requests."""
+
+    __slots__ = ("name", "ready", "vsis")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ready = False
+        self.vsis: dict[VsiId, BookedVsi] = {}
+
+    def vsi(self, vsi_id: VsiId) -> BookedVsi:
+        """The entry of this VSI, which may be blank."""
+        return self.vsis.get(vsi_id) or self.vsis.setdefault(vsi_id, BookedVsi(self, vsi_id))
