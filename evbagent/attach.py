@@ -7,17 +7,21 @@
 import errno
 import os
 import time
+from contextlib import ExitStack
 
-from evbagent.policy import MACVLAN_MODES, POLICIES, mark, marked_policy
+from evbagent.policy import MACVLAN_MODES, POLICIES, mark, marked_policy, marked_vsi
 from evbagent.statefile import boottime, read_state, state_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from evbagent.netlink import Link, NetlinkError, RouteSocket
+    from evbagent.vlan import Vlan
 
 KINDS = ("macvtap", "macvlan")
+VSI_SECONDS = 30.0
 POLL_SECONDS = 0.02
 SETTLED_US = 3_000_000
 ADJUSTMENTS = 10
@@ -31,6 +35,14 @@ class AttachError(Exception):
 
 class PolicyUnmet(AttachError):
     """The policy asks for VEPA, and the uplink's switch is not known to reflect."""
+
+
+class VsiRefused(AttachError):
+    """The switch does not let the guest's VSI in."""
+
+
+class VsiUnanswered(AttachError):
+    """The switch has not answered about the guest's VSI in time, or the link to it is lost."""
 
 
 class Choice:
@@ -50,6 +62,8 @@ class Attachment:
     `character_device` (macvtap only) is the path that the kernel gives the device in devtmpfs. Where /dev is another
     file system, as in most containers, nothing need be there; and if the device is not in the first network namespace,
     the path may be another device's. `device_number` ("MAJOR:MINOR"; None where /sys is not this namespace's) tells.
+    `vsi` is the VSI as the switch has confirmed it (`vsi-id`, `filters` and more, as in the state file), and `vlan` the
+    VLAN that the switch has put it into; None where there is none.
     """
 
     __slots__ = (
@@ -62,9 +76,19 @@ class Attachment:
         "name",
         "policy",
         "uplink",
+        "vlan",
+        "vsi",
     )
 
-    def __init__(self, link: "Link", uplink: str, policy: str, mode: str) -> None:
+    def __init__(
+        self,
+        link: "Link",
+        uplink: str,
+        policy: str,
+        mode: str,
+        vsi: "dict[str, Any] | None" = None,
+        vlan: "Vlan | None" = None,
+    ) -> None:
         self.name = link.name
         self.ifindex = link.index
         self.mode = mode
@@ -74,6 +98,8 @@ class Attachment:
         self.uplink = uplink
         self.character_device = f"/dev/tap{link.index}" if link.kind == "macvtap" else None
         self.device_number = _device_number(link) if link.kind == "macvtap" else None
+        self.vsi = vsi
+        self.vlan = vlan
 
 
 def choose_mode(
@@ -113,12 +139,16 @@ def create(
     kind: str = "macvtap",
     policy: str = "prefer-vepa",
     mac: str | None = None,
+    vsi: "Mapping[str, Any] | None" = None,
+    vsi_wait: float = VSI_SECONDS,
     state_dir: "str | os.PathLike[str] | None" = None,
 ) -> Attachment:
     """Makes the guest's device `name` on the uplink `interface`, in the mode that the state file gives, and sets it up.
 
     The device carries its policy in a mark that the agent knows it by: a running agent keeps it in the right mode from
-    then on, wherever it is moved. Raises `PolicyUnmet`, or `AttachError` with nothing left behind.
+    then on, wherever it is moved. `vsi` (`manager`, `type`, `type-version`; see `attach_vsi` for more) associates the
+    guest's VSI first, which takes a running agent and at most `vsi_wait` seconds.
+    Raises `PolicyUnmet`, `VsiRefused`, `VsiUnanswered`, or another `AttachError`, with nothing left behind.
     """
     _check_word("kind", kind, KINDS)
     _check_word("policy", policy, POLICIES)
@@ -128,23 +158,38 @@ def create(
     from evbagent.netlink import NetlinkError, RouteSocket
 
     try:
-        with RouteSocket() as route:
+        with RouteSocket() as route, ExitStack() as undo:
             parent = _parent(route, interface, name)
+            _decide(interface, policy, directory, parent.index)  # before the switch is asked for anything
+            lower, instance, document, vlan = parent.index, None, None, None
+            if vsi is not None:
+                from evbagent.attach_vsi import associated, local_address
+                from evbagent.vlan import standing_on
+
+                address = address or local_address()
+                confirmed = undo.enter_context(associated(route, directory, interface, vsi, address, vsi_wait))
+                instance, document = confirmed.instance, confirmed.document
+                lower, vlan = undo.enter_context(standing_on(route, parent, confirmed.vid, directory))
             choice = _decide(interface, policy, directory, parent.index)
             mode = MACVLAN_MODES[choice.mode]
-            link = route.create_macvlan(name, parent.index, kind, mode, address, mark(policy))
+            link = route.create_macvlan(name, lower, kind, mode, address, mark(policy, instance))
             try:
-                choice = _keep_up(route, link, choice, interface, policy, directory)
+                choice = _keep_up(route, link, choice, interface, policy, directory, parent.index)
             except BaseException:
                 route.delete(link.index)
                 raise
     except NetlinkError as error:
-        raise AttachError(_refusal(error, interface, name, mac)) from error
-    return Attachment(link, interface, policy, choice.mode)
+        raise copy_notes(error, AttachError(_refusal(error, interface, name, mac))) from error
+    except OSError as error:
+        raise copy_notes(error, AttachError(f"{name} is not made: {error}")) from error
+    return Attachment(link, interface, policy, choice.mode, document, vlan)
 
 
-def remove(name: str) -> None:
-    """Removes a device that `create()` made; no other. Raises `AttachError`."""
+def remove(name: str, *, state_dir: "str | os.PathLike[str] | None" = None) -> list[str]:
+    """Removes a device that `create()` made; no other. Its VSI, if it has one, is deassociated first.
+
+    Returns what is left to do for somebody else, in words: a VSI that could not be deassociated. Raises `AttachError`.
+    """
     from evbagent.netlink import NetlinkError, RouteSocket
 
     try:
@@ -156,17 +201,34 @@ def remove(name: str) -> None:
                 )
             if link.kind not in KINDS or marked_policy(link.alias) is None:
                 raise AttachError(f"{name} was not made by evbagent attach, so it is left alone")
+            instance = marked_vsi(link.alias)
+            if instance is not None:
+                from evbagent.attach_vsi import remove_guest
+
+                return remove_guest(route, link, instance, state_directory(state_dir))
             route.delete(link.index)
     except NetlinkError as error:
         if error.errno == errno.EPERM:
             raise AttachError(f"removing {name} needs CAP_NET_ADMIN: run as root") from error
         raise AttachError(f"{name} is not removed: {error}") from error
+    except OSError as error:
+        raise AttachError(f"{name} is not removed: {error}") from error
+    return []
 
 
-def _keep_up(route: "RouteSocket", link: "Link", made: Choice, interface: str, policy: str, directory: str) -> Choice:
+def copy_notes(error: BaseException, failure: AttachError) -> AttachError:
+    """The failure, with what was noted about the error that it comes from: what that has left behind."""
+    for note in getattr(error, "__notes__", ()):
+        failure.add_note(note)
+    return failure
+
+
+def _keep_up(
+    route: "RouteSocket", link: "Link", made: Choice, interface: str, policy: str, directory: str, uplink: int
+) -> Choice:
     """Follows an answer that changed while the device was made. An agent that has seen the device does the same."""
     for _ in range(ADJUSTMENTS):
-        choice = _decide(interface, policy, directory, link.parent)
+        choice = _decide(interface, policy, directory, uplink)
         if choice.mode == made.mode:
             break
         route.set_macvlan_mode(link.index, link.kind or "", MACVLAN_MODES[choice.mode])

@@ -1,6 +1,7 @@
 """Follows the guest devices that `evbagent attach` made: each in the mode that the answer and its policy ask for.
 
-A device is known by its mark, the interface alias `evbagent:POLICY`. Nothing without it is ever touched.
+A device is known by its mark, the interface alias `evbagent:POLICY`, followed by ` vsi=INSTANCE` where the guest has a
+VSI. Nothing without it is ever touched. A device may stand on a VLAN device of the uplink's instead of the uplink.
 """
 
 import logging
@@ -50,6 +51,8 @@ class Attachments:
         self._notify = notify
         self._devices: dict[DeviceKey, Attachment] = {}
         self._answers: dict[int, tuple[str, str]] = {}
+        self._vlans: dict[int, int] = {}
+        """The interface that each VLAN device stands on, by index."""
 
     def of(self, uplink: int) -> list[Attachment]:
         """The devices on the uplink with this index, by name."""
@@ -75,7 +78,8 @@ class Attachments:
 
     def scan(self, links: Mapping[int, Link]) -> None:
         """Find the marked devices here, and those of our uplinks in the namespaces that have an id here."""
-        for link in links.values():
+        # Where a device belongs can only be told once the VLAN devices are known.
+        for link in sorted(links.values(), key=lambda link: link.kind != "vlan"):
             self.link_changed(LinkChange(None, link, None))
         for nsid in self._route.namespace_ids():
             for kind in ("macvlan", "macvtap"):
@@ -92,10 +96,15 @@ class Attachments:
         """News of a link in our namespace."""
         old, new = change.old, change.new
         if new is not None:
+            if new.kind == "vlan" and new.parent is not None:
+                self._vlans[new.index] = new.parent
             if new.kind in ("macvlan", "macvtap"):
                 self._see((None, new.index), new)
             return
-        device = self._devices.pop((None, old.index), None) if old else None
+        if old is None:
+            return
+        self._vlans.pop(old.index, None)
+        device = self._devices.pop((None, old.index), None)
         if device is None:
             return
         if change.moved_to is None:
@@ -135,7 +144,7 @@ class Attachments:
         """A macvlan or macvtap as it is now: followed if it carries our mark, let go if it does not any more."""
         known = self._devices.get(key)
         policy = marked_policy(link.alias)
-        uplink = known.uplink if known else link.parent
+        uplink = known.uplink if known else self._uplink(link)
         if policy not in POLICIES or uplink is None:
             if known:
                 del self._devices[key]
@@ -150,6 +159,9 @@ class Attachments:
         if known is None:
             self._notify(AttachmentEvent("added", device, f"marked {policy}"))
         self._bring_in_line(device)
+
+    def _uplink(self, link: Link) -> int | None:
+        return None if link.parent is None else self._vlans.get(link.parent, link.parent)
 
     def _bring_in_line(self, *devices: Attachment) -> None:
         """Move the devices, or say that they are not where they should be. Only prefer-vepa devices are moved.

@@ -10,15 +10,21 @@ from typing import Any
 
 from evbagent.policy import POLICIES
 from evbagent.statefile import default_directory
+from evbagent.terminal import DONE, FAILED, UNMET, complain, print_json
 from evbagent.version import VERSION
 
-DONE, FAILED, UNMET = 0, 1, 3
 RETRY_SECONDS = 0.02
+VSI_REQUESTS = (
+    ("associate", "let its frames pass"),
+    ("preassociate", "find out whether an association would be granted"),
+    ("preassociate-rr", "find out, and have resources reserved for the association"),
+    ("deassociate", "end its association"),
+)
 SHOWN = ("neighbors", "interfaces", "evb", "vsis", "dcbx", "statistics", "config")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status (0 done, 1 failed, 2 wrong usage, 3 the policy or wait was not met)."""
+    """Run one command; returns the exit status: 0 done, 1 failed, 2 wrong usage, and see `terminal` for others."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal that is not UTF-8 gets names from the network spelled out, not an error.
         if isinstance(stream, TextIOWrapper):
@@ -66,9 +72,28 @@ def _parser() -> argparse.ArgumentParser:
     attach.add_argument("--kind", choices=("macvtap", "macvlan"), default="macvtap")
     _policy(attach)
     attach.add_argument("--mac", metavar="MAC", help="the device's address (default: the kernel makes one)")
+    attach.add_argument(
+        "--vsi",
+        metavar="KEY=VALUE,...",
+        help="associate the guest's VSI first: manager=ID,type=N,type-version=N and perhaps instance=ID (default: "
+        "a random UUID), vid=N (default 0: the switch chooses), pcp=N, group=N, hint=suspend|migrate, vm-name=TEXT, "
+        "vm-uuid=UUID, vm-address=IPV4",
+    )
+    attach.add_argument("--vsi-wait", type=_seconds, default=30.0, metavar="S", help="give the switch so many seconds")
 
-    detach = _command(commands, "detach", _detach, "remove a guest's device made by attach", json=False, state=False)
+    detach = _command(commands, "detach", _detach, "remove a guest's device made by attach", json=False)
     detach.add_argument("name", metavar="GUESTIF")
+
+    vsi = _group(commands, "vsi", "ask the switch about a virtual station interface; 3 refused, 4 not answered")
+    for name, help_text in VSI_REQUESTS:
+        _vsi_request(_command(vsi, name, _vsi, help_text), name)
+
+    switch = _group(commands, "switch", "what the bridge role does when told to")
+    deassociate = _command(switch, "deassociate", _switch_deassociate, "end associations of stations' VSIs")
+    deassociate.add_argument("interface", nargs="?", metavar="IFGLOB")
+    which = deassociate.add_mutually_exclusive_group(required=True)
+    which.add_argument("--instance", metavar="ID", help="this VSI")
+    which.add_argument("--all", action="store_true", help="every VSI")
 
     show = _command(commands, "show", _show, "ask the running agent")
     show.add_argument("what", choices=SHOWN)
@@ -80,15 +105,19 @@ def _parser() -> argparse.ArgumentParser:
 
     wait = _command(commands, "wait", _wait, "return when something holds; 3 on timeout", json=False)
     wait.add_argument("interface", metavar="IF")
-    wait.add_argument("--for", dest="condition", required=True, metavar="neighbor|reflective-relay")
+    wait.add_argument("--for", dest="condition", required=True, metavar="neighbor|reflective-relay|vsi=ID")
     wait.add_argument("--timeout", type=_seconds, default=None, metavar="S")
 
-    config = commands.add_parser("config", help="work on the configuration", description="Work on the configuration.")
-    check = _command(
-        config.add_subparsers(metavar="COMMAND", required=True), "check", _config_check, "validate", state=False
-    )
+    config = _group(commands, "config", "work on the configuration")
+    check = _command(config, "check", _config_check, "validate", state=False)
     check.add_argument("file", nargs="?", type=Path, metavar="FILE")
     return parser
+
+
+def _group(commands: Any, name: str, help_text: str) -> Any:
+    """A command that has commands of its own."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_text, description=_sentence(help_text))
+    return parser.add_subparsers(metavar="COMMAND", required=True)
 
 
 def _command(
@@ -99,8 +128,7 @@ def _command(
     json: bool = True,
     state: bool = True,
 ) -> argparse.ArgumentParser:
-    description = help_text[0].upper() + help_text[1:] + "."
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_text, description=description)
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_text, description=_sentence(help_text))
     parser.set_defaults(command=function)
     if json:
         parser.add_argument("-j", "--json", action="store_true", help="print JSON")
@@ -108,6 +136,34 @@ def _command(
         help_text = "where the state file and the control socket are (default: %(default)s)"
         parser.add_argument("--state-dir", type=Path, default=default_directory(), metavar="DIR", help=help_text)
     return parser
+
+
+def _sentence(help_text: str) -> str:
+    return help_text[0].upper() + help_text[1:] + "."
+
+
+def _vsi_request(parser: argparse.ArgumentParser, name: str) -> None:
+    ends = name == "deassociate"  # and the agent knows the rest
+    parser.set_defaults(request=name)
+    parser.add_argument("interface", metavar="IF")
+    parser.add_argument("--instance", required=True, metavar="ID", help="UUID, IPv4, IPv6 or MAC address, or local:HEX")
+    parser.add_argument("--manager", required=not ends, metavar="ID", help="VSI manager: an address, UUID, hex or text")
+    parser.add_argument("--type", required=not ends, type=int, metavar="N", help="VSI type, up to 16777215")
+    parser.add_argument("--type-version", required=not ends, type=int, metavar="N", help="up to 255")
+    parser.add_argument(
+        "--filter",
+        required=not ends,
+        action="append",
+        metavar="VID[/PCP][-MAC[-GROUP]]",
+        help="what is the VSI's on the wire; VID 0: the switch chooses. May be repeated",
+    )
+    parser.add_argument("--hint", choices=("none", "suspend", "migrate"), help="what the VM is about to do")
+    if not ends:
+        parser.add_argument("--vm-name", metavar="TEXT", help="told to switches of Cisco, as the next two")
+        parser.add_argument("--vm-uuid", metavar="UUID")
+        parser.add_argument("--vm-address", metavar="IPV4")
+        parser.add_argument("--persistent", action="store_true", help="keep asking until deassociated")
+    parser.add_argument("--wait", type=_seconds, default=30.0, metavar="S", help="for an answer (default: %(default)g)")
 
 
 def _policy(parser: argparse.ArgumentParser) -> None:
@@ -138,9 +194,9 @@ def _mode(arguments: argparse.Namespace) -> int:
     try:
         choice = choose_mode(arguments.interface, arguments.policy, state_dir=arguments.state_dir, wait=arguments.wait)
     except PolicyUnmet as error:
-        return _complain(str(error), UNMET)
+        return complain(str(error), UNMET)
     if arguments.json:
-        _print_json(
+        print_json(
             {
                 "interface": arguments.interface,
                 "policy": arguments.policy,
@@ -155,48 +211,27 @@ def _mode(arguments: argparse.Namespace) -> int:
 
 
 def _attach(arguments: argparse.Namespace) -> int:
-    from evbagent.attach import AttachError, PolicyUnmet, create
+    from evbagent.commands_attach import attach
 
-    try:
-        made = create(
-            arguments.interface,
-            arguments.name,
-            kind=arguments.kind,
-            policy=arguments.policy,
-            mac=arguments.mac,
-            state_dir=arguments.state_dir,
-        )
-    except PolicyUnmet as error:
-        return _complain(str(error), UNMET)
-    except AttachError as error:
-        return _complain(str(error))
-    if arguments.json:
-        _print_json(
-            {
-                "name": made.name,
-                "ifindex": made.ifindex,
-                "uplink": made.uplink,
-                "kind": made.kind,
-                "mode": made.mode,
-                "policy": made.policy,
-                "mac-address": made.mac_address,
-                "character-device": made.character_device,
-            }
-        )
-    else:
-        device = f", character device {made.character_device}" if made.character_device else ""
-        print(f"{made.name}: {made.kind} on {made.uplink}, mode {made.mode} ({made.policy}){device}")
-    return DONE
+    return attach(arguments)
 
 
 def _detach(arguments: argparse.Namespace) -> int:
-    from evbagent.attach import AttachError, remove
+    from evbagent.commands_attach import detach
 
-    try:
-        remove(arguments.name)
-    except AttachError as error:
-        return _complain(str(error))
-    return DONE
+    return detach(arguments)
+
+
+def _vsi(arguments: argparse.Namespace) -> int:
+    from evbagent.commands_vsi import request
+
+    return request(arguments)
+
+
+def _switch_deassociate(arguments: argparse.Namespace) -> int:
+    from evbagent.commands_vsi import switch_deassociate
+
+    return switch_deassociate(arguments)
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -207,9 +242,9 @@ def _show(arguments: argparse.Namespace) -> int:
         with Client(arguments.state_dir) as client:
             data = client.request("show", what=arguments.what, interface=arguments.interface)
     except ClientError as error:
-        return _complain(str(error))
+        return complain(str(error))
     if arguments.json:
-        _print_json(data)
+        print_json(data)
     else:
         print(render(arguments.what, data, details=arguments.details), end="")
     return DONE
@@ -226,7 +261,7 @@ def _watch(arguments: argparse.Namespace) -> int:
             for event in client.events(arguments.interface):
                 print(dumps(event) if arguments.json else event_line(event), flush=True)
     except ClientError as error:
-        return _complain(str(error))
+        return complain(str(error))
     except KeyboardInterrupt:
         pass
     return DONE
@@ -246,16 +281,16 @@ def _wait(arguments: argparse.Namespace) -> int:
                 client.wait(arguments.interface, arguments.condition, left)
             return DONE
         except WaitTimeout:
-            return _complain(f"{arguments.interface}: no {arguments.condition} within {limit:g} s", UNMET)
+            return complain(f"{arguments.interface}: no {arguments.condition} within {limit:g} s", UNMET)
         except AgentNotRunning as error:
             # An agent that starts, or starts again, within the time that was given is waited for as well.
             if left is None:
-                return _complain(str(error))
+                return complain(str(error))
             if left == 0:
-                return _complain(f"{arguments.interface}: no {arguments.condition} within {limit:g} s: {error}", UNMET)
+                return complain(f"{arguments.interface}: no {arguments.condition} within {limit:g} s: {error}", UNMET)
             sleep(min(RETRY_SECONDS, left))
         except ClientError as error:
-            return _complain(str(error))
+            return complain(str(error))
 
 
 def _config_check(arguments: argparse.Namespace) -> int:
@@ -264,10 +299,10 @@ def _config_check(arguments: argparse.Namespace) -> int:
     try:
         load(arguments.file)
     except ConfigError as error:
-        return _complain(str(error))
+        return complain(str(error))
     where = arguments.file or DEFAULT_FILE.parent
     if arguments.json:
-        _print_json({"ok": True, "file": str(where)})
+        print_json({"ok": True, "file": str(where)})
     else:
         print(f"{where}: correct")
     return DONE
@@ -278,14 +313,3 @@ def _seconds(text: str) -> float:
     if not 0 <= value < 1e9:
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
     return value
-
-
-def _print_json(data: Any) -> None:
-    from json import dumps
-
-    print(dumps(data, indent=2))
-
-
-def _complain(text: str, status: int = FAILED) -> int:
-    print(f"evbagent: {text}", file=sys.stderr)
-    return status

@@ -4,13 +4,15 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
+from select import POLLIN, POLLOUT, poll
 from time import monotonic
 from typing import Any, Self
 
-from evbagent.messages import VERSION, check_socket_path, socket_path
+from evbagent.messages import MAX_MESSAGE_OCTETS, VERSION, check_socket_path, socket_path
 from evbagent.statefile import default_directory
 
 REPLY_SECONDS = 5.0
@@ -83,7 +85,7 @@ class Client:
     def events(self, interface: str | None = None) -> Iterator[dict[str, Any]]:
         """Follow events, of one interface (a glob) or all, until the agent ends (then AgentNotRunning)."""
         with self._stream("watch", {"interface": interface}) as stream:
-            while (event := self._next(stream)).get("event") != "ending":
+            while (event := _next(stream, self._path)).get("event") != "ending":
                 event.pop("v", None)
                 yield event
         raise AgentNotRunning("the agent has ended")
@@ -93,13 +95,30 @@ class Client:
         with self._stream("wait", {"interface": interface, "for": condition, "timeout": timeout}) as stream:
             if timeout is not None:
                 stream.settimeout(timeout + REPLY_SECONDS)
-            answer = self._next(stream)
+            answer = _next(stream, self._path)
         if "error" in answer:
             raise ClientError(str(answer["error"]))
         if "held" not in answer:
             raise AgentNotRunning("the agent has ended")
         if not answer["held"]:
             raise WaitTimeout(f"{interface}: no {condition} within {timeout:g} s")
+
+    def vsi(self, interface: str) -> "VsiSession":
+        """Requests about VSIs of one interface; it outlives the client. Use it as a context manager."""
+        return VsiSession(self._stream("vsi", {"interface": interface}), self._path)
+
+    def withdraw(
+        self, interface: str | None = None, instance: str | None = None, everything: bool = False
+    ) -> list[dict[str, Any]]:
+        """Have the switch deassociate an instance, those on some interfaces (a glob), or everything; returns which."""
+        arguments = {"interface": interface, "instance": instance, "all": everything}
+        withdrawn: list[dict[str, Any]] = []
+        with self._stream("switch-deassociate", arguments) as stream:
+            stream.settimeout(REPLY_SECONDS)
+            _say(stream, b'{"confirmed":true}', self._path)
+            while not (part := _next(stream, self._path)).get("done"):
+                withdrawn += _checked(part, "withdrawn")
+        return withdrawn
 
     def _ask(self, operation: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
         """The reply, and the descriptor that came with it."""
@@ -151,19 +170,133 @@ class Client:
         stream.setblocking(True)
         return stream
 
-    def _next(self, stream: socket.socket) -> dict[str, Any]:
-        try:
-            data = stream.recv(MAX_DATAGRAM)
-        except TimeoutError as error:
-            raise ClientError(f"the agent at {self._path} does not answer: it hangs") from error
-        except OSError:
-            data = b""
-        if not data:
-            raise AgentNotRunning("the agent is gone")
-        return _parse(data)
-
     def _not_running(self) -> AgentNotRunning:
         return AgentNotRunning(f"no agent answers at {self._path}: start it with `evbagent run`")
+
+
+class VsiSession:
+    """Requests about VSIs, and their answers as they come. The agent goes on with what it was asked when this ends."""
+
+    def __init__(self, stream: socket.socket, path: Path) -> None:
+        self._stream = stream
+        self._path = path
+        self._unanswered = 0
+        self._answers: deque[dict[str, Any]] = deque()
+        stream.setblocking(False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def request(self, specs: Iterable[Mapping[str, Any]]) -> None:
+        """Ask; returns when the agent is going to read it. Raises ClientError."""
+        for message, requests in _packed(specs):
+            # The agent does not read from those who do not read its answers: take them meanwhile.
+            while not self._say(message):
+                self._await(POLLIN | POLLOUT, None)
+                self._read()
+            self._unanswered += requests
+
+    def answers(self, timeout: float | None = None) -> Iterator[dict[str, Any]]:
+        """Each answer, until there is one for every request. WaitTimeout when that takes more than `timeout` seconds.
+
+        Raises ClientError, and then it cannot be told any more which requests are going to be answered.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
+        while self._unanswered:
+            while self._answers:
+                self._unanswered -= 1
+                yield self._answers.popleft()
+            if self._unanswered and not self._read():
+                left = None if deadline is None else max(0.0, deadline - monotonic())
+                if not self._await(POLLIN, left):
+                    raise WaitTimeout(f"the agent at {self._path} has not answered within {timeout:g} s")
+
+    def _say(self, message: bytes) -> bool:
+        """Whether there was room for it."""
+        try:
+            _say(self._stream, message, self._path)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _read(self) -> bool:
+        """Take what has come. Whether that was something."""
+        try:
+            self._answers.extend(_checked(_next(self._stream, self._path), "answers"))
+        except BlockingIOError:
+            return False
+        return True
+
+    def _await(self, events: int, seconds: float | None) -> bool:
+        poller = poll()
+        poller.register(self._stream, events)
+        return bool(poller.poll(None if seconds is None else seconds * 1000))
+
+
+def _packed(specs: Iterable[Mapping[str, Any]]) -> Iterator[tuple[bytes, int]]:
+    """Messages that the agent takes, and how many requests each holds."""
+    empty = len(b'{"requests":[]}')
+    octets, part = empty, list[bytes]()
+    for spec in specs:
+        entry = json.dumps(spec, separators=(",", ":")).encode()
+        if len(entry) + empty > MAX_MESSAGE_OCTETS:
+            raise ClientError(f"a request has at most {MAX_MESSAGE_OCTETS - empty} octets, not {len(entry)}")
+        if part and octets + len(entry) > MAX_MESSAGE_OCTETS:
+            yield b'{"requests":[' + b",".join(part) + b"]}", len(part)
+            octets, part = empty, []
+        octets += len(entry) + len(b",")
+        part.append(entry)
+    if part:
+        yield b'{"requests":[' + b",".join(part) + b"]}", len(part)
+
+
+def _say(stream: socket.socket, message: bytes, path: Path) -> None:
+    """BlockingIOError where `stream` is one that does not block."""
+    try:
+        stream.send(message)
+    except BlockingIOError:
+        raise
+    except TimeoutError as error:
+        raise _hangs(path) from error
+    except OSError as error:
+        raise AgentNotRunning("the agent is gone") from error
+
+
+def _next(stream: socket.socket, path: Path) -> dict[str, Any]:
+    """The next message. BlockingIOError where `stream` is one that does not block."""
+    try:
+        data = stream.recv(MAX_DATAGRAM)
+    except BlockingIOError:
+        raise
+    except TimeoutError as error:
+        raise _hangs(path) from error
+    except OSError:
+        data = b""
+    if not data:
+        raise AgentNotRunning("the agent is gone")
+    return _parse(data)
+
+
+def _checked(message: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The entries in a message of an exchange; ClientError when it says something else."""
+    if "error" in message:
+        raise ClientError(str(message["error"]))
+    if message.get("event") == "ending":
+        raise AgentNotRunning("the agent has ended")
+    entries = message.get(key)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ClientError(f"the agent answers what has no {key}")
+    return entries
+
+
+def _hangs(path: Path) -> ClientError:
+    return ClientError(f"the agent at {path} does not answer: it hangs")
 
 
 def _datagram_socket() -> socket.socket:

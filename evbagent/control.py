@@ -1,4 +1,4 @@
-"""The control socket: one reply to each request, and a private stream for each client that watches or waits.
+"""The control socket: one reply to each request, and a private stream for each client that watches, waits or changes.
 
 asyncio-dgram receives the requests. It sends nothing: asyncio keeps one queue for all peers of a datagram socket, and
 the kernel one send buffer, so a few clients that do not read would stop the replies to everybody. Events go through
@@ -15,16 +15,19 @@ import stat
 from array import array
 from asyncio import CancelledError, Task, TimerHandle, create_task, get_running_loop
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fcntl import F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, fcntl
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from msgspec import MsgspecError, Raw
-from msgspec.json import decode, encode
+from msgspec import Raw
+from msgspec.json import encode
 
+from evbagent.exchange import ControlError as ControlError
+from evbagent.exchange import Exchange, VsiExchange, VsiSession, WithdrawalExchange, decode_strictly
 from evbagent.messages import (
     INLINE_OCTETS,
     MAX_REQUEST_OCTETS,
@@ -34,7 +37,7 @@ from evbagent.messages import (
     check_request,
     check_socket_path,
 )
-from evbagent.stream import Stream
+from evbagent.stream import Pair, Stream
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +52,17 @@ SO_SNDBUFFORCE = 32
 Address = str | bytes
 
 
-class ControlError(Exception):
-    """A request that cannot be answered; the text goes to the client."""
-
-
 class Handler(Protocol):
-    """Who knows the answers. Both raise ControlError for what there is not."""
+    """Who knows the answers. All raise ControlError for what there is not."""
 
     def show(self, what: str, glob: str | None) -> Any: ...
     def holds(self, interface: str, condition: str) -> bool: ...
+
+    def open_vsi(self, interface: str, answer: Callable[[list[dict[str, Any]]], None]) -> VsiSession:
+        """A session of requests about the interface's VSIs, which go to `answer`, in any order."""
+
+    def withdraw(self, interface: str | None, instance: str | None) -> list[dict[str, Any]]:
+        """As a switch, deassociate the VSIs meant (None: all), and say which those were."""
 
 
 class ControlServer:
@@ -74,6 +79,7 @@ class ControlServer:
         self._receiving: Task[None] | None = None
         self._watching: dict[Stream, str | None] = {}
         self._waiting: dict[Stream, tuple[str, str, TimerHandle | None]] = {}
+        self._exchanges: set[Exchange] = set()
         self._unsent: deque[tuple[Address, bytes, int | None]] = deque()
         self._retry: TimerHandle | None = None
         self._retry_delay = RETRY_SECONDS
@@ -103,7 +109,7 @@ class ControlServer:
         """Tell those who wait, hang up on those who watch, withdraw the socket."""
         if self._receiving:
             self._receiving.cancel()
-        for stream in [*self._watching, *self._waiting]:
+        for stream in [*self._watching, *self._waiting, *self._exchanges]:
             stream.send({"event": "ending"}, last=True)
             self._end(stream)
         if self._retry:
@@ -117,6 +123,11 @@ class ControlServer:
             self._socket = self._sender = None
             if self._inode == _inode(self._path):
                 self._path.unlink(missing_ok=True)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether an event would reach anybody: it costs something to put one into words."""
+        return bool(self._watching or self._waiting)
 
     def publish(self, event: Mapping[str, Any]) -> None:
         """Give an event to those who watch its interface, and look again at what others wait for."""
@@ -168,7 +179,7 @@ class ControlServer:
     def _take(self, data: bytes, address: Address) -> None:
         request_id: int | str | None = None
         try:
-            document = _decode(data)
+            document = decode_strictly(data, MAX_REQUEST_OCTETS)
             if isinstance(document, dict) and ("ok" in document or "event" in document):
                 self.ignored_requests += 1  # the answer of another such server: to answer it would never end
                 return
@@ -192,6 +203,14 @@ class ControlServer:
                 self._watching[stream] = request.get("interface")
             case "wait":
                 self._wait(request, request_id, address)
+            case "vsi":
+                self._check_room()
+                open_session = partial(self._handler.open_vsi, request["interface"])
+                self._exchange(VsiExchange(open_session, self._end), address, request_id)
+            case "switch-deassociate":
+                self._check_room()
+                withdraw = partial(self._handler.withdraw, request.get("interface"), request.get("instance"))
+                self._exchange(WithdrawalExchange(withdraw, self._end), address, request_id)
 
     def _wait(self, request: dict[str, Any], request_id: Any, address: Address) -> None:
         held = self._handler.holds(request["interface"], request["for"])
@@ -203,25 +222,40 @@ class ControlServer:
         if held:
             stream.send({"held": True}, last=True)
 
+    def _exchange(self, exchange: Exchange, address: Address, request_id: Any) -> None:
+        self._exchanges.add(exchange)
+        self._hand_over(exchange, address, request_id)
+
     def _stream(self, address: Address, request_id: Any) -> Stream:
         """A new stream, its other end sent to the client."""
-        # Each takes a file descriptor, and the agent's other work needs some too.
-        limit = min(MAX_STREAMS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        if len(self._watching) + len(self._waiting) >= limit:
-            raise ControlError(f"{limit} clients are watching or waiting already")
+        self._check_room()
         stream = Stream(self._end)
-        descriptor = stream.client_end.detach()
-        self._send(address, encode({"v": VERSION, "id": request_id, "ok": True, "fd": True}), descriptor)
+        self._hand_over(stream, address, request_id)
         return stream
 
-    def _end(self, stream: Stream) -> None:
-        if stream not in self._watching and stream not in self._waiting:
-            return
-        self._watching.pop(stream, None)
-        _, _, timer = self._waiting.pop(stream, ("", "", None))
-        if timer:
-            timer.cancel()
-        stream.close()
+    def _check_room(self) -> None:
+        # Each takes a file descriptor, and the agent's other work needs some too.
+        limit = min(MAX_STREAMS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        if len(self._watching) + len(self._waiting) + len(self._exchanges) >= limit:
+            raise ControlError(f"{limit} clients are watching or waiting already")
+
+    def _hand_over(self, pair: Pair, address: Address, request_id: Any) -> None:
+        descriptor = pair.client_end.detach()
+        self._send(address, encode({"v": VERSION, "id": request_id, "ok": True, "fd": True}), descriptor)
+
+    def _end(self, pair: Pair) -> None:
+        match pair:
+            case Stream() if pair in self._watching:
+                del self._watching[pair]
+            case Stream() if pair in self._waiting:
+                _, _, timer = self._waiting.pop(pair)
+                if timer:
+                    timer.cancel()
+            case Exchange() if pair in self._exchanges:
+                self._exchanges.remove(pair)
+            case _:
+                return
+        pair.close()
 
     def _reply(self, address: Address, request_id: Any, data: Any) -> None:
         body = encode(data)
@@ -290,18 +324,6 @@ class ControlServer:
             # A client that has connected takes datagrams from none but the listening socket. Nothing but that socket's
             # buffer bounds what it leaves unread, at the cost of others that have connected, and of nobody else.
             self._socket.sendmsg([datagram], rights, socket.MSG_DONTWAIT, address)
-
-
-def _decode(data: bytes) -> Any:
-    """Strictly: what json.loads lets through (NaN, half a surrogate pair) could not go back with the reply."""
-    if len(data) > MAX_REQUEST_OCTETS:
-        raise BadRequest(f"a request has at most {MAX_REQUEST_OCTETS} octets")
-    try:
-        return decode(data)
-    except RecursionError:
-        raise BadRequest("not JSON that is read here: nested too deeply") from None
-    except (MsgspecError, ValueError) as error:
-        raise BadRequest(f"not JSON: {error}") from error
 
 
 def _datagram_socket() -> socket.socket:

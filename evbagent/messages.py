@@ -7,9 +7,13 @@ VERSION = 1
 SOCKET_NAME = "control.sock"
 INLINE_OCTETS = 60_000
 MAX_REQUEST_OCTETS = 16_384
+MAX_MESSAGE_OCTETS = 1 << 16
+"""Of a message on the stream of a VSI session, either way."""
+MAX_UNANSWERED = 1 << 16
+"""Requests of one VSI session; what is asked beyond is refused."""
 MAX_SOCKET_PATH = 107
 
-OPERATIONS = ("ping", "show", "watch", "wait")
+OPERATIONS = ("ping", "show", "watch", "wait", "vsi", "switch-deassociate")
 SHOWN = ("neighbors", "interfaces", "evb", "vsis", "dcbx", "statistics", "config")
 
 
@@ -51,7 +55,7 @@ def check_request(request: dict[str, Any]) -> dict[str, Any]:
     operation = request.get("op")
     if operation not in OPERATIONS:
         raise BadRequest(f"op: {operation!r:.40} is none of {', '.join(OPERATIONS)}")
-    _check_text(request, "interface", required=operation == "wait")
+    _check_text(request, "interface", required=operation in ("wait", "vsi"))
     if operation == "show" and request.get("what") not in SHOWN:
         raise BadRequest(f"what: {request.get('what')!r:.40} is none of {', '.join(SHOWN)}")
     if operation == "wait":
@@ -60,7 +64,19 @@ def check_request(request: dict[str, Any]) -> dict[str, Any]:
         number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
         if timeout is not None and not (number and 0 <= timeout <= 1e9):
             raise BadRequest("timeout: is a number of seconds, or null")
+    if operation == "switch-deassociate":
+        _check_withdrawal(request)
     return request
+
+
+def _check_withdrawal(request: dict[str, Any]) -> None:
+    """Not to name anything must not mean everything."""
+    _check_text(request, "instance", required=False)
+    everything = request.get("all")
+    if everything is not None and not isinstance(everything, bool):
+        raise BadRequest("all: is true, false or null")
+    if not everything and request.get("interface") is None and request.get("instance") is None:
+        raise BadRequest("all: has to be true when neither interface nor instance says which VSIs are meant")
 
 
 def _check_text(request: dict[str, Any], key: str, required: bool) -> None:

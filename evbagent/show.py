@@ -8,6 +8,7 @@ from unicodedata import category, east_asian_width
 Row = Mapping[str, Any]
 
 WIDEST_CELL = 40
+FILTERS_IN_CELL = 2
 
 
 def render(what: str, data: Any, details: bool = False) -> str:
@@ -29,19 +30,37 @@ def event_line(event: Row) -> str:
     return f"{time:24} {escape(event.get('interface')):12} {escape(name)} {described}".rstrip()
 
 
+def answer_line(answer: Row) -> str:
+    """What the switch has granted, as a line: the VSI's state, and its filters with the VIDs that were assigned."""
+    vsi = answer.get("vsi") or {}
+    state, filters = vsi.get("state"), vsi.get("filters")
+    if not filters or state == "unassociated":
+        return f"{'deassociated' if state in (None, 'unassociated') else escape(state)}: {answer_text(answer)}"
+    vids = list(dict.fromkeys(escape(entry.get("vid")) for entry in filters))
+    return f"{escape(state)}: {_filters(filters)} (VID{'s' if len(vids) > 1 else ''} {', '.join(vids)})"
+
+
+def answer_text(answer: Row) -> str:
+    """Why a request came out as it did, the switch's own word included."""
+    text, response = escape(answer.get("text") or answer.get("result")), answer.get("response")
+    return text if not response or response == "success" or response in text else f"{text} ({escape(response)})"
+
+
 def escape(text: Any) -> str:
     """Text that no terminal takes for anything but text: control and bidi characters are spelled out."""
     if text is None:
         return "-"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns as wide as their widest entry; an empty entry becomes a dash, so that columns can be counted."""
     lines = [list(header), *([cell or "-" for cell in row] for row in rows)]
-    widths = [max(_width(line[column]) for line in lines) for column in range(len(header))]
-    padded = ("  ".join(_pad(cell, width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-    return "".join(line.rstrip() + "\n" for line in padded)
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    return "".join("  ".join(map(_pad, line, widths)).rstrip() + "\n" for line in lines)
 
 
 def _neighbors(data: Sequence[Row]) -> str:
@@ -109,11 +128,28 @@ def _statistics(data: Sequence[Row]) -> str:
     return "\n".join(blocks)
 
 
+def _vsis(data: Sequence[Row]) -> str:
+    rows = (
+        (
+            escape(row.get("interface")),
+            escape(row.get("vsi-id")),
+            _vsi_state(row),
+            escape(row.get("request")),
+            _clip(_filters(row.get("filters"), FILTERS_IN_CELL)),
+            _vsi_type(row),
+            escape(row.get("response")),
+        )
+        for row in data
+    )
+    return table(("INTERFACE", "VSI", "STATE", "REQUEST", "FILTERS", "MANAGER/TYPE/VERSION", "RESPONSE"), rows)
+
+
 _TABLES: Mapping[str, Callable[[Sequence[Row]], str]] = {
     "neighbors": _neighbors,
     "interfaces": _interfaces,
     "evb": _evb,
     "statistics": _statistics,
+    "vsis": _vsis,
 }
 
 
@@ -138,6 +174,14 @@ def _configuration_event(event: Row) -> str:
     return "in force" if event.get("ok") else f"refused, the old one stays in force: {escape(event.get('error'))}"
 
 
+def _vsi_event(event: Row) -> str:
+    vsi = event.get("vsi") or {}
+    state = "gone" if event.get("gone") else _vsi_state(vsi)
+    was = f" (was {escape(event['was'])})" if event.get("was") else ""
+    filters = f" {_filters(vsi['filters'], FILTERS_IN_CELL)}" if vsi.get("filters") else ""
+    return f"{escape(vsi.get('vsi-id'))} {state}{was}{filters}" + _because(vsi)
+
+
 def _many_neighbors_event(event: Row) -> str:
     return f"{_value(event.get('too-many-neighbors'))} in {escape(event.get('scope'))}"
 
@@ -149,6 +193,7 @@ _EVENTS: Mapping[str, Callable[[Row], str]] = {
     "too-many-neighbors": _many_neighbors_event,
     "reflective-relay": _relay_event,
     "attachment": _attachment_event,
+    "vsi": _vsi_event,
     "configuration": _configuration_event,
     "link": lambda event: escape(event.get("oper-status")),
     "warning": lambda event: escape(event.get("warning")),
@@ -216,6 +261,32 @@ def _bridge_port(port: Row | None) -> str:
     return f"{escape(port.get('bridge'))}, hairpin {'on' if port.get('hairpin') else 'off'}"
 
 
+def _vsi_state(vsi: Row) -> str:
+    state = escape(vsi.get("state"))
+    return f"{state} ({escape(vsi['pending'])} pending)" if vsi.get("pending") else state
+
+
+def _vsi_type(vsi: Row) -> str:
+    return "/".join(escape(vsi.get(key)) for key in ("vsi-manager-id", "vsi-type-id", "vsi-type-version"))
+
+
+def _filters(filters: Sequence[Row] | None, limit: int | None = None) -> str:
+    """As on the command line; those beyond the limit are counted."""
+    if not filters:
+        return "-"
+    more = len(filters) - limit if limit is not None else 0
+    return ", ".join(map(_filter, filters[:limit])) + (f" +{more}" if more > 0 else "")
+
+
+def _filter(entry: Row) -> str:
+    """VID[/PCP][-MAC[-GROUP]], and VID[/PCP]--GROUP without an address."""
+    pcp, mac, group = entry.get("pcp"), entry.get("mac-address"), entry.get("group-id")
+    text = escape(entry.get("vid")) + ("" if pcp is None else f"/{escape(pcp)}")
+    if group is not None:
+        return f"{text}-{escape(mac or '')}-{escape(group)}"
+    return text if mac is None else f"{text}-{escape(mac)}"
+
+
 def _because(event: Row, form: str = ": {}") -> str:
     return form.format(escape(event["reason"])) if event.get("reason") else ""
 
@@ -227,7 +298,7 @@ def _clip(text: Any, limit: int | None = WIDEST_CELL) -> str:
 
 
 def _pad(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
+    return text.ljust(width) if text.isascii() else text + " " * (width - _width(text))
 
 
 def _width(text: str) -> int:

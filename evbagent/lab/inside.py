@@ -144,7 +144,7 @@ def run_inside(switch: str, edition: str, output: BinaryIO, directory: Path) -> 
         lab = Lab(switch, edition, directory, reporter)
         logs = [lab.agent.log, lab.switch.log]
         ok = run_steps(lab, lambda step: reporter.say(step=step))
-        reporter.say(events=lab.journal.events)
+        reporter.say(events=lab.journal.events, vsis=lab.agent.uplink().get("vsis", []))
     except (LabError, GuestError, ClientError) as error:
         ok = False
         reporter.say(error=str(error))

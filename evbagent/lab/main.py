@@ -82,6 +82,8 @@ class _Run:
             self.result["convergence-seconds"] = convergence or self.result["convergence-seconds"]
             self.result["steps"].append(step)
             self._printer.step(step)
+        elif "vsis" in document:
+            self.result["vsis"] = document["vsis"]
         elif "frame" in document:
             time, to_host, data = document["frame"]
             self.frames.append((time, bytes.fromhex(data)))

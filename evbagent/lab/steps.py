@@ -10,7 +10,9 @@ from typing import Any
 from evbagent.client import ClientError
 from evbagent.lab.guests import GuestError
 from evbagent.lab.inside import UPLINK, Lab
+from evbagent.lab.outcome import Outcome
 from evbagent.lab.switches import PORT
+from evbagent.lab.vsisteps import agent_restarted, vsi_withdrawn, vsis_associated, vsis_return
 from evbagent.lab.wire import LabError, agreement, says_active
 
 COUNT = 100
@@ -20,23 +22,6 @@ CHANGE_SECONDS = 10.0
 STREAMED = 30
 
 MACVLAN_MODES: Mapping[str, str] = {"vepa": "vepa", "veb": "bridge"}
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a step.
-
-    `sent` and `received` count the frames of guest A and guest B in the state that the step shows, `lost` and
-    `outage_seconds` tell of the stream of frames that went on while it came about.
-    """
-
-    ok: bool
-    detail: str
-    sent: int | None = None
-    received: int | None = None
-    lost: int | None = None
-    outage_seconds: float | None = None
-    convergence_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +161,15 @@ STEPS: Sequence[tuple[str, Callable[[Lab], Outcome]]] = (
     ("vepa-forced", vepa_forced),
     ("attached", attached),
     ("negotiated", negotiated),
+    ("vsis-associated", vsis_associated),
+    ("vsi-withdrawn", vsi_withdrawn),
     ("withdrawn", withdrawn),
     ("offered-again", offered_again),
     ("switch-dies", switch_dies),
     ("switch-returns", switch_returns),
+    ("vsis-return", vsis_return),
     ("agent-killed", agent_killed),
+    ("agent-restarted", agent_restarted),
 )
 
 

@@ -23,6 +23,18 @@ class Switch(Protocol):
 
     by: str
     log: Path
+    answers_vdp: bool
+    assigns_vids: bool
+    can_deassociate: bool
+
+    def vsis(self) -> set[str] | None:
+        """The IDs of the VSIs that it holds as associated; None: it does not say."""
+
+    def vsis_since(self) -> dict[str, str] | None:
+        """Since when it holds each; None: it does not say."""
+
+    def deassociate(self, instance: str) -> None:
+        """Take a VSI away, if it can."""
 
     def start(self) -> None:
         """Start to speak, and to offer reflective relay."""
@@ -47,12 +59,27 @@ class BuiltinSwitch:
     """`evbagent run --role bridge`."""
 
     by = "by the switch's agent"
+    answers_vdp = True
+    can_deassociate = True
 
     def __init__(self, namespace: Namespace, directory: Path, edition: str, journal: Journal) -> None:
         self._namespace = namespace
         self._journal = journal
         self._agent = Agent(namespace, directory, PORT, "bridge", edition)
+        self.assigns_vids = edition == "ratified"  # the draft knows no null VID
         self.log = self._agent.log
+
+    def vsis(self) -> set[str] | None:
+        return set(self.vsis_since())
+
+    def vsis_since(self) -> dict[str, str]:
+        vsis = self._agent.uplink().get("vsis", ())
+        return {vsi["vsi-id"]: vsi["since"] for vsi in vsis if vsi["state"] == "associated"}
+
+    def deassociate(self, instance: str) -> None:
+        done = self._agent.command("switch", "deassociate", "--instance", instance)
+        if done.returncode != 0:
+            raise LabError(done.stderr.strip())
 
     def start(self) -> None:
         self._agent.start(self._journal)
@@ -84,12 +111,15 @@ class LldpadSwitch:
     """
 
     by = "by the lab, since lldpad never does it"
+    assigns_vids = False
+    can_deassociate = False
 
     def __init__(self, namespace: Namespace, directory: Path, edition: str, journal: Journal) -> None:
         self._lldpad, self._lldptool = find_lldpad()
         self._namespace = namespace
         self._journal = journal
         self._edition = edition
+        self.answers_vdp = edition == "ratified"
         self._config = directory / "lldpad.conf"
         self.log = directory / "lldpad.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -100,6 +130,16 @@ class LldpadSwitch:
 
         with namespace.entered():
             self._route: Any = IPRoute()
+
+    def vsis(self) -> set[str] | None:
+        """lldpad's bridge shows its VSIs to nobody."""
+        return None
+
+    def vsis_since(self) -> dict[str, str] | None:
+        return None
+
+    def deassociate(self, instance: str) -> None:
+        """lldpad has no such command."""
 
     def open_port(self) -> None:
         """STP keeps a port that comes up closed to guests, not to lldpad, for seconds: without it one can be opened."""

@@ -1,5 +1,6 @@
 """Followed guest devices: by their mark alone, wherever they are."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -184,3 +185,43 @@ def test_a_scan_finds_those_here_and_elsewhere_that_are_ours() -> None:
     bench.route.elsewhere[3] = []
     bench.attachments.verify_moved()
     assert bench.took() == [("removed", "g7")]
+
+
+VLAN = Link(4, "eth0.100", b"", 1, kind="vlan", parent=UPLINK)
+
+
+def on_vlan(index: int, policy: str = "prefer-vepa vsi=a0b1c2d3", mode: str = "bridge") -> Link:
+    return replace(guest(index, policy, mode), parent=VLAN.index)
+
+
+def test_a_device_with_a_vsi_is_followed_like_others() -> None:
+    bench = Bench()
+    bench.attachments.answer(UPLINK, "veb", "nobody")
+    bench.appear(guest(5, "prefer-vepa vsi=a0b1c2d3"))
+    bench.appear(guest(6, "prefer-vepa vsi="))
+    bench.attachments.answer(UPLINK, "vepa", "agreed")
+    assert bench.took() == [("added", "g5"), ("re-moded", "g5")] and bench.route.modes == {5: "vepa"}
+    assert bench.attachments.of(UPLINK)[0].policy == "prefer-vepa"
+
+
+def test_a_device_on_a_vlan_device_belongs_to_the_uplink_below() -> None:
+    bench = Bench()
+    bench.finder.routes[3] = Route()
+    bench.attachments.answer(UPLINK, "veb", "nobody")
+    bench.appear(VLAN)
+    bench.appear(on_vlan(5))
+    bench.appear(on_vlan(6))
+    bench.attachments.link_changed(LinkChange(on_vlan(6), None, (3, 16)))
+    bench.attachments.answer(UPLINK, "vepa", "agreed")
+    assert bench.route.modes == {5: "vepa"} and bench.finder.routes[3].modes == {16: "vepa"}
+    assert [device.name for device in bench.attachments.of(UPLINK)] == ["g5", "g6"]
+    bench.attachments.link_changed(LinkChange(VLAN, None))
+    bench.appear(on_vlan(7))
+    assert [device.name for device in bench.attachments.of(VLAN.index)] == ["g7"], "the index is another interface's"
+
+
+def test_a_scan_knows_the_vlan_devices_first() -> None:
+    bench = Bench(_3=[on_vlan(8)])
+    late = replace(VLAN, index=9)
+    bench.attachments.scan({5: replace(on_vlan(5), parent=9), VLAN.index: VLAN, 9: late})
+    assert [device.key for device in bench.attachments.of(UPLINK)] == [(None, 5), (3, 8)]

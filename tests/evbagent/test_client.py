@@ -32,6 +32,12 @@ class Handler:
     def show(self, what: str, glob: str | None) -> Any:
         return {"what": what, "glob": glob} if self.data is None else self.data
 
+    def open_vsi(self, interface: str, answer: Any) -> Any:
+        raise ControlError("no VSIs here")
+
+    def withdraw(self, interface: str | None, instance: str | None) -> Any:
+        raise ControlError("no VSIs here")
+
     def holds(self, interface: str, condition: str) -> bool:
         if self.broken:
             raise ControlError("broken")
@@ -278,7 +284,7 @@ def test_only_the_owner_of_the_socket_is_the_agent(tmp_path: Path, monkeypatch: 
 def test_the_client_needs_little(tmp_path: Path) -> None:
     """It starts for every command of a person or script; the heavy libraries are the agent's."""
     code = (
-        "import sys; import evbagent.client, evbagent.messages, evbagent.show; "
+        "import sys; import evbagent.client, evbagent.commands_vsi; "
         "print(*sorted({'asyncio', 'msgspec', 'pyroute2', 'construct', 'asyncio_dgram', 'logging'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -35,6 +35,12 @@ class Handler:
             return object()
         return {"what": what, "glob": glob} if self.data is None else self.data
 
+    def open_vsi(self, interface: str, answer: Any) -> Any:
+        raise ControlError("no VSIs here")
+
+    def withdraw(self, interface: str | None, instance: str | None) -> Any:
+        raise ControlError("no VSIs here")
+
     def holds(self, interface: str, condition: str) -> bool:
         if condition == "rain":
             raise ControlError("cannot wait for 'rain'")

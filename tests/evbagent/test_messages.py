@@ -7,7 +7,6 @@ import pytest
 
 from evbagent.messages import (
     MAX_SOCKET_PATH,
-    OPERATIONS,
     BadRequest,
     check_id,
     check_request,
@@ -18,9 +17,18 @@ from evbagent.messages import (
 WAIT = {"v": 1, "op": "wait", "interface": "eth0", "for": "neighbor"}
 
 
-@pytest.mark.parametrize("operation", [name for name in OPERATIONS if name not in ("show", "wait")])
+@pytest.mark.parametrize("operation", ["ping", "watch"])
 def test_plain_operations_need_nothing_else(operation: str) -> None:
     assert check_request({"v": 1, "op": operation}) == {"v": 1, "op": operation}
+
+
+@pytest.mark.parametrize(
+    "named",
+    [{"interface": "eth*"}, {"instance": "x"}, {"interface": "eth0", "instance": "x", "all": False}, {"all": True}],
+)
+def test_a_switch_deassociates_what_is_named(named: dict[str, Any]) -> None:
+    request = {"v": 1, "op": "switch-deassociate", **named}
+    assert check_request(request) == request
 
 
 @pytest.mark.parametrize("timeout", [None, 0, 0.5, 3600, 1e9])
@@ -42,6 +50,14 @@ def test_a_wait_may_have_a_timeout(timeout: float | None) -> None:
         ({"v": 1, "op": "show", "what": "passwords"}, "what:"),
         ({"v": 1, "op": "watch", "interface": ""}, "interface:"),
         ({"v": 1, "op": "watch", "interface": ["eth0"]}, "interface:"),
+        ({"v": 1, "op": "vsi"}, "interface:"),
+        ({"v": 1, "op": "vsi", "interface": 2}, "interface:"),
+        ({"v": 1, "op": "switch-deassociate"}, "all:"),
+        ({"v": 1, "op": "switch-deassociate", "all": False}, "all:"),
+        ({"v": 1, "op": "switch-deassociate", "all": "yes"}, "all:"),
+        ({"v": 1, "op": "switch-deassociate", "instance": ""}, "instance:"),
+        ({"v": 1, "op": "switch-deassociate", "instance": 5, "all": True}, "instance:"),
+        ({"v": 1, "op": "switch-deassociate", "interface": 5, "all": True}, "interface:"),
         ({**WAIT, "interface": None}, "interface:"),
         ({**WAIT, "for": None}, "for:"),
         ({**WAIT, "timeout": float("nan")}, "timeout:"),

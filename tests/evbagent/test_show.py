@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from evbagent.show import WIDEST_CELL, escape, event_line, render, table
+from evbagent.show import WIDEST_CELL, answer_line, escape, event_line, render, table
 
 NEIGHBOR: dict[str, Any] = {
     "interface": "eth0",
@@ -47,12 +47,30 @@ EVB = {
     "operational": {"reflective-relay": False, "ecp-retries": 3},
 }
 STATISTICS = {"interface": "eth0", "scope": "nearest-bridge", "tx-total-frames": 12, "rx-total-frames": 0}
+VSI: dict[str, Any] = {
+    "interface": "eth0",
+    "role": "station",
+    "vsi-id": "a0b1c2d3-0000-4000-8000-000000000001",
+    "vsi-id-format": "uuid",
+    "state": "associated",
+    "request": "associate",
+    "pending": None,
+    "response": "success",
+    "reason": "the switch has let it in",
+    "filters": [{"vid": 100, "pcp": None, "mac-address": "52:54:00:8e:50:53", "group-id": None}],
+    "filter-info-format": "mac-vid",
+    "vsi-manager-id": "192.0.2.1",
+    "vsi-type-id": 5,
+    "vsi-type-version": 1,
+    "owner": "client",
+    "since": "",
+}
 DATA: dict[str, list[dict[str, Any]]] = {
     "neighbors": [NEIGHBOR],
     "interfaces": [INTERFACE],
     "evb": [EVB],
     "statistics": [STATISTICS],
-    "vsis": [{"vsi-id": "1"}],
+    "vsis": [VSI],
     "dcbx": [{"interface": "eth0"}],
 }
 HOSTILE = {
@@ -135,6 +153,58 @@ def test_statistics_one_counter_a_line() -> None:
     )
 
 
+def test_one_line_for_each_vsi() -> None:
+    plain = [{"vid": number, "pcp": 3, "mac-address": None, "group-id": None} for number in (1, 2, 3, 4)]
+    group = [{"vid": 5, "pcp": None, "mac-address": None, "group-id": 7}]
+    both = [{"vid": 5, "pcp": 0, "mac-address": "52:54:00:00:00:01", "group-id": 7}]
+    rows = [
+        VSI,
+        {
+            **VSI,
+            "vsi-id": "local:01",
+            "filters": plain,
+            "state": "unassociated",
+            "response": None,
+            "pending": "associate",
+        },
+        {**VSI, "vsi-id": "192.0.2.9", "filters": group, "request": "preassociate"},
+        {**VSI, "vsi-id": "02:00:00:00:00:0a", "filters": both, "vsi-manager-id": "m" * 15},
+    ]
+    text = render("vsis", rows)
+    assert [[cell.strip() for cell in line.split("  ") if cell] for line in text.splitlines()] == [
+        ["INTERFACE", "VSI", "STATE", "REQUEST", "FILTERS", "MANAGER/TYPE/VERSION", "RESPONSE"],
+        ["eth0", VSI["vsi-id"], "associated", "associate", "100-52:54:00:8e:50:53", "192.0.2.1/5/1", "success"],
+        ["eth0", "local:01", "unassociated (associate pending)", "associate", "1/3, 2/3 +2", "192.0.2.1/5/1", "-"],
+        ["eth0", "192.0.2.9", "associated", "preassociate", "5--7", "192.0.2.1/5/1", "success"],
+        [
+            "eth0",
+            "02:00:00:00:00:0a",
+            "associated",
+            "associate",
+            "5/0-52:54:00:00:00:01-7",
+            "m" * 15 + "/5/1",
+            "success",
+        ],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        ({"result": "granted", "vsi": VSI}, "associated: 100-52:54:00:8e:50:53 (VID 100)"),
+        ({"vsi": {**VSI, "filters": [{"vid": 1}, {"vid": 2}, {"vid": 1}]}}, "associated: 1, 2, 1 (VIDs 1, 2)"),
+        ({"result": "granted", "text": "well", "vsi": {"state": "preassociated"}}, "preassociated: well"),
+        ({"result": "granted", "text": "done", "vsi": {**VSI, "state": "unassociated"}}, "deassociated: done"),
+        ({"result": "granted", "text": "was not associated", "vsi": None}, "deassociated: was not associated"),
+        ({}, "deassociated: -"),
+    ],
+)
+def test_an_answer_is_a_line(answer: dict[str, Any], line: str) -> None:
+    assert answer_line(answer) == line
+    for hostile in HOSTILE:
+        assert answer_line(replace_texts(answer, hostile)).isprintable()
+
+
 @pytest.mark.parametrize("what", DATA)
 @pytest.mark.parametrize("details", [False, True])
 def test_nothing_to_show_says_so(what: str, details: bool) -> None:
@@ -215,6 +285,18 @@ TIME = "2026-11-22T09:30:00.100Z"
         (
             {"event": "attachment", "action": "changed", "name": "tap1", "mode": "veb", "reason": "the switch refuses"},
             "attachment tap1 changed, mode veb: the switch refuses",
+        ),
+        (
+            {"event": "vsi", "vsi": VSI, "was": "preassociated"},
+            f"vsi {VSI['vsi-id']} associated (was preassociated) 100-52:54:00:8e:50:53: the switch has let it in",
+        ),
+        (
+            {"event": "vsi", "vsi": {**VSI, "reason": None}, "was": "associated", "gone": True},
+            f"vsi {VSI['vsi-id']} gone (was associated) 100-52:54:00:8e:50:53",
+        ),
+        (
+            {"event": "vsi", "vsi": {**VSI, "state": "unassociated", "pending": "associate", "filters": []}},
+            f"vsi {VSI['vsi-id']} unassociated (associate pending): the switch has let it in",
         ),
         ({"event": "attachment", "action": "removed", "name": "tap1"}, "attachment tap1 removed, mode -"),
         ({"event": "warning", "warning": "two bridges"}, "warning two bridges"),

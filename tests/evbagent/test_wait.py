@@ -3,18 +3,15 @@
 import asyncio
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from evbagent.cli import main
 from evbagent.control import ControlServer
+from tests.support.fakevsis import FakeVsis
 
 
-class Yes:
-    def show(self, what: str, glob: str | None) -> Any:
-        return []
-
+class Yes(FakeVsis):
     def holds(self, interface: str, condition: str) -> bool:
         return True
 

@@ -1,0 +1,144 @@
+"""A station and a bridge on a cable, of ours or lldpad, with a client that has VSIs associated."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
+
+from evbagent.client import Client
+from tests.bench.agents import LldpadLaunched
+from tests.bench.vsiclients import Asked, LldpadClient, Mode, OurClient
+from tests.bench.wire import MILLISECOND
+from tests.support.agent import Agent
+from tests.support.namespaces import CapturedFrame, Namespace, PacketTap
+from tests.support.peers import LldpadPort, RatifiedEvb
+from tests.support.rig import Cable, make_cable
+from tests.support.vdpdus import ecp_octets, numbered
+
+OURS = "evbagent"
+LLDPAD = "lldpad"
+OUR_RTE = 14  # our default, and the standard's
+LLDPAD_RTE = 8  # lldpad's
+READY_WITHIN_S = 20.0
+
+
+@dataclass(slots=True)
+class VsiPair:
+    """`bridge_client` is None where the bridge is lldpad, which shows its VSIs to nobody."""
+
+    name: str
+    cable: Cable
+    station: Agent | LldpadLaunched
+    bridge: Agent | LldpadLaunched
+    client: OurClient | LldpadClient
+    bridge_client: Client | None
+    _next: int = field(default=1)
+
+    def fresh(self, count: int) -> range:
+        """Numbers of VSIs that there were not yet."""
+        numbers = range(self._next, self._next + count)
+        self._next += count
+        return numbers
+
+    def ask(self, numbers: Sequence[int], mode: Mode = "associate") -> Asked:
+        """AssertionError when one of the agents has not survived it."""
+        asked = self.client.ask(numbers, mode)
+        for role, agent in (("station", self.station), ("bridge", self.bridge)):
+            assert agent.process is not None and agent.process.poll() is None, f"{self.name}: the {role} has died"
+        return asked
+
+    def frames(self) -> int:
+        """Frames on the cable so far, by the counters of the uplink."""
+        counters = self.cable.station.root / f"sys/class/net/{self.cable.uplink}/statistics"
+        return sum(int((counters / name).read_text()) for name in ("tx_packets", "rx_packets"))
+
+    def unknown_to_bridge(self, numbers: Iterable[int]) -> int:
+        """How many of these VSIs our bridge does not hold as associated."""
+        assert self.bridge_client is not None
+        rows = self.bridge_client.request("show", what="vsis", interface=self.cable.port)
+        held = {row["vsi-id"] for row in rows if row["state"] == "associated"}
+        return sum(numbered(number).uuid not in held for number in numbers)
+
+    def wait_until_ready(self) -> None:
+        """EVB is agreed on, and both ends know each other's VDP."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        numbers = self.fresh(1)
+        while self.ask(numbers).lost:
+            assert time.monotonic() < deadline, f"{self.name}: no VSI can be associated"
+            time.sleep(0.2)
+        self.ask(numbers, "deassociate")
+
+
+@contextmanager
+def vsi_pair(directory: Path, station: str, bridge: str, rte: int = OUR_RTE) -> Iterator[VsiPair]:
+    """`rte`: both ends' ecp-ack-timer-exponent."""
+    home = Path(mkdtemp(prefix=f"{station}-{bridge}-", dir=directory))
+    with Namespace("station") as near, Namespace("bridge") as far:
+        cable = make_cable(near, far)
+        config = f"[evb]\necp-ack-timer-exponent = {rte}\n"
+        bridge_agent: Agent | LldpadLaunched
+        station_agent: Agent | LldpadLaunched
+        if bridge == OURS:
+            # With STP it keeps the group address to itself, like a switch: else it would reflect the station's ECPDUs.
+            far.bridge("br0", [cable.port], "stp_state 1")
+            bridge_agent = Agent(far, home, [cable.port], role="bridge", config=config)
+        else:
+            bridge_evb = RatifiedEvb(mode="bridge", rr_capable=True, rte=rte)
+            bridge_agent = LldpadLaunched(far, home, [cable.port], LldpadPort(evb=bridge_evb))
+        if station == OURS:
+            station_agent = Agent(near, home, [cable.uplink], config=config)
+        else:
+            station_evb = RatifiedEvb(mode="station", rr_request=True, rte=rte)
+            station_agent = LldpadLaunched(near, home, [cable.uplink], LldpadPort(evb=station_evb))
+        with bridge_agent, station_agent:
+            client = _client(station_agent, cable)
+            bridge_client = _bridge_client(bridge_agent)
+            try:
+                name = f"{station}-{bridge} at RTE {rte}"
+                pair = VsiPair(name, cable, station_agent, bridge_agent, client, bridge_client)
+                pair.wait_until_ready()
+                yield pair
+            finally:
+                client.close()
+                if bridge_client:
+                    bridge_client.close()
+
+
+def answered_after(frames: Iterable[CapturedFrame], number: int) -> float:
+    """Milliseconds on the wire, at the station's end, from the request of this VSI to the bridge's response."""
+    vsi_id = numbered(number).vsi_id
+    asked: int | None = None
+    for frame in frames:
+        ecpdu = ecp_octets(frame.data)
+        if ecpdu is None or ecpdu.acknowledgment or all(vsi.vsi_id != vsi_id for vsi in ecpdu.vsis):
+            continue
+        if asked is None:
+            assert frame.outgoing, f"VSI {number} was said something about before it was asked for"
+            asked = frame.timestamp_ns
+        elif not frame.outgoing:
+            return (frame.timestamp_ns - asked) / MILLISECOND
+    raise AssertionError(f"no request of VSI {number} with its response was on the wire")
+
+
+def tap(pair: VsiPair) -> PacketTap:
+    return PacketTap(pair.cable.station, pair.cable.uplink)
+
+
+def _client(agent: Agent | LldpadLaunched, cable: Cable) -> OurClient | LldpadClient:
+    if isinstance(agent, Agent):
+        return OurClient(agent, cable.uplink)
+    deadline = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline:
+        with suppress(ConnectionRefusedError):
+            return LldpadClient(cable.station, cable.uplink)
+        time.sleep(0.01)
+    raise AssertionError("lldpad has no control socket")
+
+
+def _bridge_client(agent: Agent | LldpadLaunched) -> Client | None:
+    if not isinstance(agent, Agent):
+        return None
+    with agent.namespace.entered():
+        return Client(agent.state_dir)
