@@ -12,6 +12,7 @@ from evbagent.control import ControlError
 from evbagent.port import Port
 from evbagent.view import (
     PortView,
+    edge_statistics_document,
     evb_document,
     forwarding_document,
     interface_document,
@@ -66,9 +67,15 @@ class Answers:
                 ]
             case "statistics":
                 return [
-                    {"interface": view.link.name, "scope": str(scope), **statistics_document(agent)}
+                    row
                     for view in views
-                    for scope, agent in view.stack.agents.items()
+                    for row in (
+                        *(
+                            {"interface": view.link.name, "scope": str(scope), **statistics_document(agent)}
+                            for scope, agent in view.stack.agents.items()
+                        ),
+                        {"interface": view.link.name, "scope": "vdp", **edge_statistics_document(view.stack.edge)},
+                    )
                 ]
             case "dcbx":
                 return []

@@ -295,11 +295,17 @@ def _wait(arguments: argparse.Namespace) -> int:
 
 def _config_check(arguments: argparse.Namespace) -> int:
     from evbagent.config import DEFAULT_FILE, ConfigError, load
+    from evbagent.vsiconfig import load_vsis, vsi_directory
 
     try:
         load(arguments.file)
     except ConfigError as error:
         return complain(str(error))
+    _, errors = load_vsis(vsi_directory(arguments.file))
+    for fault in errors:
+        complain(fault)
+    if errors:
+        return FAILED
     where = arguments.file or DEFAULT_FILE.parent
     if arguments.json:
         print_json({"ok": True, "file": str(where)})

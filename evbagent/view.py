@@ -4,7 +4,7 @@ Names are the leaves of ieee802-dot1ab-lldp and the objects of IEEE8021-EVB-MIB 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from time import time
 from typing import Any
@@ -14,6 +14,7 @@ from msgspec import Raw
 from evbagent.attachments import Attachment, Attachments
 from evbagent.driver import boottime
 from evbagent.netlink import Link
+from protocols.edge import Edge
 from protocols.evb.bridge import EvbBridge
 from protocols.evb.station import EvbStation
 from protocols.evb.status import EvbTlv, Exponent, RelayStatus, Role
@@ -215,6 +216,29 @@ def statistics_document(agent: LldpAgent) -> Json:
         "remote-inserts": remotes.inserts,
         "remote-deletes": remotes.deletes,
         "remote-drops": remotes.drops,
+    }
+
+
+def edge_statistics_document(edge: Edge) -> Json:
+    """What ECP and VDP of a port have counted."""
+    sent, received, bad, vdp = edge.transmitted, edge.received, edge.statistics, edge.vdp.statistics
+    return {
+        "ecp-tx-requests": sent.requests,
+        "ecp-tx-retries": sent.retries,
+        "ecp-tx-errors": sent.errors,
+        "ecp-rx-acks": sent.acks,
+        "ecp-rx-unmatched-acks": sent.unmatched_acks,
+        "ecp-rx-requests": received.requests,
+        "ecp-tx-acks": received.acks,
+        "ecp-rx-duplicates": received.duplicates,
+        "ecp-rx-other-subtypes": received.other_subtypes,
+        "ecp-rx-other-destinations": bad.other_destination,
+        "ecp-rx-other-editions": bad.other_edition,
+        "ecp-rx-discarded": bad.bad_ecpdus,
+        "vdp-rx-discarded-ulpdus": bad.bad_ulpdus,
+        "vdp-rx-discarded-tlvs": bad.bad_tlvs,
+        "vdp-rx-unrecognized-tlvs": bad.skipped_tlvs,
+        **{f"vdp-{name.replace('_', '-')}": value for name, value in asdict(vdp).items()},
     }
 
 

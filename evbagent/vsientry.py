@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from protocols.vdp.status import Outcome, VsiStatus
-from protocols.vdp.vsi import VsiId, VsiTlv
+from protocols.vdp.vsi import Mode, VsiId, VsiTlv
 
 CLIENT = "client"
 DECLARED = "declared"
@@ -50,17 +50,19 @@ class Waiter:
 class BookedVsi:
     """One VSI of one interface.
 
-    `want`: what is asked for now, or would be if there were a machine; `standing`: what was granted last. `status`: as
-    the machine holds it; None: it does not. `json` is the document of the status `shown`.
+    `want`: what is asked for now, or would be if there were a machine; `former`: what the machine had when that was
+    asked; `standing`: what was granted last. `status`: as the machine holds it; None: it does not. `json` is the
+    document of the status `shown`.
     """
 
-    __slots__ = ("json", "port", "shown", "standing", "status", "text", "vsi_id", "waiters", "want")
+    __slots__ = ("former", "json", "port", "shown", "standing", "status", "text", "vsi_id", "waiters", "want")
 
     def __init__(self, port: "BookedPort", vsi_id: VsiId) -> None:
         self.port = port
         self.vsi_id = vsi_id
         self.text = vsi_id.text
         self.want: Want | None = None
+        self.former: Want | None = None
         self.standing: Want | None = None
         self.status: VsiStatus | None = None
         self.waiters: tuple[Waiter, ...] = ()
@@ -69,15 +71,16 @@ class BookedVsi:
 
     @property
     def kept(self) -> Want | None:
-        """What is left of `want` when all requests are answered: refused, the machine may be back at the last one."""
+        """What is left of `want` when all requests are answered: after a refusal the machine may have gone back."""
         want, standing, status = self.want, self.standing, self.status
         if want is None or want is standing:
             return want
         if status is None:
             return want if want.persistent else standing
-        if standing and status.request == standing.tlv and status.request != want.tlv:
-            return standing
-        return want
+        if status.pending is Mode.DEASSOCIATE and standing is None and not want.persistent:
+            return None  # never granted, and the switch is told that it is not to be
+        held = (found for found in (want, standing, self.former) if found and found.tlv == status.request)
+        return next(held, want)
 
     @property
     def is_blank(self) -> bool:

@@ -225,6 +225,7 @@ class VsiBook:
             port = vsi.port
             if not any(waiter.want for waiter in vsi.waiters):
                 changes += adopt(vsi, vsi.kept)
+                vsi.former = None
             if vsi.is_blank and port.vsis.get(vsi.vsi_id) is vsi:
                 del port.vsis[vsi.vsi_id]
                 self.forget(port)
@@ -290,6 +291,8 @@ class Batch:
 
     def adopt(self, vsi: BookedVsi, want: Want | None) -> None:
         """This is wanted from now on."""
+        if vsi.want and vsi.status and vsi.status.request == vsi.want.tlv:
+            vsi.former = vsi.want
         self._changes += adopt(vsi, want)
 
     def request(
@@ -348,7 +351,9 @@ def _sentence(waiter: Waiter, outcome: Outcome, status: VsiStatus) -> str:
             return f"it is {status.state}"
         case Outcome.SUPERSEDED:
             return "another request has taken its place"
-    text = status.reason or _REASONS.get(outcome, str(outcome))
+        case Outcome.INVALID:
+            return status.reason
+    text = status.reason or _REASONS[outcome]
     return f"{text}; {_ASKED_AGAIN}" if waiter.want and waiter.want.persistent else text
 
 
@@ -358,5 +363,4 @@ _REASONS: Mapping[Outcome, str] = {
     Outcome.REFUSED: "the switch has refused it",
     Outcome.TIMED_OUT: "the switch has not answered",
     Outcome.LINK_LOST: "the link is down",
-    Outcome.INVALID: "it cannot be asked for",
 }

@@ -143,7 +143,7 @@ class VsiService:
         declared, errors = load_vsis(self._directory)
         for error in errors:
             log.error("%s", error)
-        self.book.declare(declared)
+        self.book.declare(declared, complete=not errors)
 
     def _send(self, interface: str, requests: tuple[VsiRequest, ...]) -> str | None:
         port = next((port for port in self._ports.values() if port.link.name == interface), None)

@@ -65,8 +65,11 @@ class VsiDocuments:
 
 
 def vsis_fragment(documents: Iterable[bytes]) -> Raw:
-    """An array of VSIs, as the state file has it."""
-    return Raw(b"[" + b",".join(documents) + b"]")
+    """An array of VSIs, as the state file has it. It may have megabytes, and is copied once."""
+    parts = list(documents) or [b""]
+    parts[0] = b"[" + parts[0]
+    parts[-1] += b"]"
+    return Raw(b",".join(parts))
 
 
 def vsi_rows(interface: str, documents: Iterable[bytes]) -> list[bytes]:

@@ -13,8 +13,8 @@ from protocols.ecp.draft import DRAFT as ECP_DRAFT
 from protocols.ecp.edition import Edition as EcpEdition
 from protocols.ecp.pdu import SUBTYPE_VDP, Deliver, Delivered, GaveUp, Operation, SendEcpdu
 from protocols.ecp.ratified import RATIFIED as ECP_RATIFIED
-from protocols.ecp.receive import EcpReceive
-from protocols.ecp.transmit import EcpTransmit
+from protocols.ecp.receive import EcpReceive, ReceiveStatistics
+from protocols.ecp.transmit import EcpTransmit, TransmitStatistics
 from protocols.errors import DecodeError
 from protocols.frame import EthernetFrame
 from protocols.timers import Instant
@@ -114,6 +114,8 @@ class Edge(ABC):
         self.mac_address = mac_address
         self.settings = settings
         self.statistics = EdgeStatistics()
+        self.transmitted = TransmitStatistics()
+        self.received = ReceiveStatistics()
         self.edition = "ratified"
         self.peer = Peer.UNKNOWN
         self._first_sequence = first_sequence
@@ -185,8 +187,8 @@ class Edge(ABC):
         self.edition = edition
         form = FORMS[edition]
         retries, rte = (self._agreement.retries, self._agreement.rte) if self._agreement else (0, 0)
-        self.transmit = EcpTransmit(form.ecp, self._first_sequence(), retries, rte)
-        self.receiver = EcpReceive(form.ecp)
+        self.transmit = EcpTransmit(form.ecp, self._first_sequence(), retries, rte, self.transmitted)
+        self.receiver = EcpReceive(form.ecp, self.received)
         self.peer = Peer.UNKNOWN
         self._not_before = 0
 

@@ -24,8 +24,8 @@ class EcpReceive:
     A duplicate is one with the number of the last, jumps forwards or backwards are new ones.
     """
 
-    def __init__(self, edition: Edition) -> None:
-        self.statistics = ReceiveStatistics()
+    def __init__(self, edition: Edition, statistics: ReceiveStatistics | None = None) -> None:
+        self.statistics = statistics or ReceiveStatistics()
         self._edition = edition
         self._last: tuple[int, int, bytes] | None = None
 

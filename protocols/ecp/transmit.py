@@ -29,8 +29,15 @@ class EcpTransmit:
     caller's random one: a peer that remembers the last takes the same number for a repetition (interop-notes P3).
     """
 
-    def __init__(self, edition: Edition, first_sequence: int, retries: int, rte: int) -> None:
-        self.statistics = TransmitStatistics()
+    def __init__(
+        self,
+        edition: Edition,
+        first_sequence: int,
+        retries: int,
+        rte: int,
+        statistics: TransmitStatistics | None = None,
+    ) -> None:
+        self.statistics = statistics or TransmitStatistics()
         self._edition = edition
         self._sequence = first_sequence & LAST_SEQUENCE
         self._retries = retries

@@ -263,7 +263,7 @@ class VdpStation:
             if vsi.vsi_state is not was:
                 vsi.since = now
         self._enter(vsi, following, now)
-        if transition.step is not None and transition.step != "confirm":
+        if transition.step is not None and (transition.step != "confirm" or following is not State.WAIT):
             self._changed(vsi, was)
 
     def _enter(self, vsi: StationVsi, state: State, now: Instant) -> None:

@@ -99,9 +99,10 @@ class StationVsi:
     def adopt(self, news: News) -> State | None:
         """Ask for this now. The same words again share the answer; other words take the place of the former."""
         assert news.tlv is not None and news.ticket is not None
-        if self.state is State.PROCESS and news.tlv == self.request:
+        if self.state is State.PROCESS and news.tlv == self.request and self.next is None:
             self.tickets += (news.ticket,)
             return None
+        self._drop_next()
         self.settle(Outcome.SUPERSEDED)
         self.tickets = (news.ticket,)
         self._take_up(news.tlv)
@@ -133,8 +134,7 @@ class StationVsi:
 
     def release(self, news: News) -> State | None:
         """DeAssociate. Whoever waits for something else does so in vain."""
-        self._settle(self.next_tickets, Outcome.SUPERSEDED)
-        self.next, self.next_tickets = None, ()
+        self._drop_next()
         if self.state not in RELEASING:
             self.settle(Outcome.SUPERSEDED)
         if news.ticket is not None:
@@ -268,6 +268,10 @@ class StationVsi:
         """Answer those who wait for what is asked now."""
         self._settle(self.tickets, outcome)
         self.tickets = ()
+
+    def _drop_next(self) -> None:
+        self._settle(self.next_tickets, Outcome.SUPERSEDED)
+        self.next, self.next_tickets = None, ()
 
     def _settle(self, tickets: tuple[int, ...], outcome: Outcome) -> None:
         if tickets:

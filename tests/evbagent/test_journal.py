@@ -21,7 +21,11 @@ def journal(directory: Path, boot: str = BOOT) -> Journal:
 
 def left(directory: Path, boot: str = BOOT) -> dict[Key, bytes]:
     """What the next agent finds."""
-    return dict(journal(directory, boot).load())
+    successors = journal(directory, boot)
+    try:
+        return dict(successors.load())
+    finally:
+        successors.close()
 
 
 def spec(number: int = 0) -> bytes:

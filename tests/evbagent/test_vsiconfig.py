@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from evbagent.cli import main
 from evbagent.vsiconfig import load_vsis, vsi_directory
 from evbagent.vsispec import parse_spec
 from protocols.vdp.vsi import Mode, parse_vsi_id
@@ -126,3 +127,13 @@ def test_a_directory_that_is_none(tmp_path: Path) -> None:
 def test_where_the_files_are() -> None:
     assert vsi_directory(None) == Path("/etc/evbagent/vsi.d")
     assert vsi_directory(Path("/tmp/lab/agent.toml")) == Path("/tmp/lab/vsi.d")
+
+
+def test_config_check_reads_them_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "evbagent.toml"
+    config.write_text("")
+    assert main(["config", "check", str(config)]) == 0
+    (tmp_path / "vsi.d").mkdir()
+    (tmp_path / "vsi.d" / "bad.toml").write_text('[[vsi]]\ninterface = "eth0"\ninstance = "x"\n')
+    assert main(["config", "check", str(config)]) == 1
+    assert "bad.toml: vsi 1: " in capsys.readouterr().err

@@ -239,7 +239,7 @@ def test_deassociate_overtakes_a_burst() -> None:
     wire, host, switch, client = joined()
     client.associate([5000])
     wire.run_until(client.all_answered)
-    client.associate(range(4000))
+    client.associate(range(1000))
     (ticket,) = client.ask(vsi(5000, Mode.DEASSOCIATE))
     wire.run_until(lambda: ticket in client.outcomes())
     assert len(client.outcomes()) < 150
@@ -251,17 +251,20 @@ def rough(random: Random) -> Weather:
     return Weather(loss=0.2, duplication=0.2, reordering=0.2, latency=random.choice((50, 500, 5000)))
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_rough_weather_loses_nobody(seed: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "seed"),
+    [*((200, seed) for seed in range(4)), *(pytest.param(1000, seed, marks=pytest.mark.system) for seed in range(20))],
+)
+def test_rough_weather_loses_nobody(count: int, seed: int) -> None:
     """20 % loss, duplication and reordering each way: all VSIs end as both sides agree."""
     random = Random(seed)
     wire, host, switch, client = joined(RATIFIED if seed % 2 else DRAFT, weather=rough(random), seed=seed)
-    client.associate(range(1000))
+    client.associate(range(count))
     wire.run_until(client.all_answered, 300 * SECOND)
     wire.weather = Weather()
     wire.run(60 * SECOND)
     assert set(client.outcomes().values()) == {Outcome.GRANTED}
-    assert same(host, switch) and len(held(host)) == 1000
+    assert same(host, switch) and len(held(host)) == count
 
 
 def any_run(seed: int) -> None:
@@ -308,7 +311,7 @@ def any_run(seed: int) -> None:
     }, f"seed {seed}"
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", range(5))
 def test_any_run_ends_in_agreement(block: int) -> None:
     for seed in range(block * 20, block * 20 + 20):
         any_run(seed)

@@ -687,3 +687,26 @@ def test_keep_alives_of_many_share_ecpdus() -> None:
             payloads, seen = payloads + 1, seen + len(tlvs)
             bench.hear(*map(answer, tlvs))
     assert seen == 100 and payloads <= 4
+
+
+def test_newest_words_win_also_when_a_request_is_repeated() -> None:
+    bench = Bench().open()
+    bench.ask()
+    bench.send()
+    postponed = bench.ask(asking(vid=200))
+    bench.wait()
+    assert bench.state is State.PROCESS, "no answer: to be repeated"
+    newest = bench.ask(asking(vid=300))
+    assert bench.outcome(postponed) is Outcome.SUPERSEDED
+    bench.hear(*map(answer, bench.send()))
+    assert bench.outcome(newest) is Outcome.GRANTED and not bench.send()
+    assert bench.station.vsis[ID].filters == filters(300)
+
+
+def test_what_was_postponed_for_a_keep_alive_is_told() -> None:
+    bench = ka_wait()
+    ticket = bench.ask(asking(vid=200))
+    bench.hear(answer(asking()))
+    assert bench.state is State.PROCESS and bench.changes[-1].status.request == asking(vid=200)
+    bench.hear(*map(answer, bench.send()))
+    assert bench.outcome(ticket) is Outcome.GRANTED
