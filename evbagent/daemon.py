@@ -143,6 +143,8 @@ class Daemon:
             lambda: self._monitor.look_again(link.index),
         )
         log.info("%s: serving as %s", link.name, role)
+        if role is Role.BRIDGE:
+            log.info("%s: VSIs are granted and shown; of the bridge's filtering only hairpin follows them", link.name)
         port.take_charge(self._left_behind)
         port.driver.request(LinkState(link.enabled))
         self._attachments.answer(link.index, forwarding_mode(stack), stack.forwarding.reason)

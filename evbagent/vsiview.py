@@ -7,13 +7,14 @@ the VSI changes. Names are objects of IEEE8021-EVB-MIB in kebab case.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.json import Encoder
 
 from protocols.timers import Instant
 from protocols.vdp.filter import FilterEntry, FilterFormat
+from protocols.vdp.organizational import describe
 from protocols.vdp.status import Outcome, VsiStatus
-from protocols.vdp.vsi import VsiIdFormat, manager_text
+from protocols.vdp.vsi import Hint, VsiIdFormat, manager_text
 
 MOST_REMEMBERED = 256
 
@@ -46,6 +47,8 @@ class VsiDocuments:
                 request.version,
                 owner,
                 self._time(status.since),
+                _HINTS.get(request.hint, UNSET),
+                [describe(tlv) for tlv in request.organizational] if request.organizational else UNSET,
             )
         )
 
@@ -99,7 +102,7 @@ class _Filter(Struct, rename="kebab", gc=False):
     group_id: int | None
 
 
-class _Vsi(Struct, rename="kebab"):
+class _Vsi(Struct, rename="kebab", omit_defaults=True):
     vsi_id: str
     vsi_id_format: str
     state: str
@@ -114,6 +117,8 @@ class _Vsi(Struct, rename="kebab"):
     vsi_type_version: int
     owner: str | None
     since: str
+    hint: str | UnsetType = UNSET
+    organizational: list[dict[str, str | int]] | UnsetType = UNSET
 
 
 def _filter(entry: FilterEntry) -> _Filter:
@@ -129,6 +134,7 @@ _VSI_ID_FORMATS: Mapping[int, str] = {
     VsiIdFormat.LOCAL: "local",
     VsiIdFormat.UUID: "uuid",
 }
+_HINTS: Mapping[int, str] = {Hint.SUSPEND: "suspend", Hint.MIGRATE: "migrate", Hint.SUSPEND | Hint.MIGRATE: "both"}
 _FILTER_FORMATS: Mapping[int, str] = {
     FilterFormat.VID: "vid",
     FilterFormat.MAC_VID: "mac-vid",

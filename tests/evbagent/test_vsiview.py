@@ -15,7 +15,16 @@ from evbagent.vsiview import MOST_REMEMBERED, VsiDocuments, vsi_answer, vsi_rows
 from protocols.timers import Instant
 from protocols.vdp.filter import FilterEntry, FilterFormat, Filters
 from protocols.vdp.status import Outcome, VsiState, VsiStatus
-from protocols.vdp.vsi import Mode, Response, VsiId, VsiTlv, parse_manager, parse_vsi_id
+from protocols.vdp.vsi import (
+    Hint,
+    Mode,
+    OrganizationalTlv,
+    Response,
+    VsiId,
+    VsiTlv,
+    parse_manager,
+    parse_vsi_id,
+)
 
 SCHEMA = json.loads(files("evbagent.schema").joinpath("state-1.json").read_text())
 VSI = Draft202012Validator({"$ref": "#/$defs/vsi", "$defs": SCHEMA["$defs"]})
@@ -184,3 +193,10 @@ def test_an_event() -> None:
 def test_unknown_vsi_ids_are_told_apart() -> None:
     """A MAC address where other octets are set is no MAC address."""
     assert document(asked(vsi_id=VsiId(3, bytes(range(16)))))["vsi-id"].startswith("format-3:")
+
+
+def test_hint_and_organizational_tlvs_are_there_when_they_are() -> None:
+    address = OrganizationalTlv(bytes.fromhex("00000c"), b"\xf2\x05" + bytes(16) + b"\0\1\xc0\0\2M")
+    made = document(asked(hint=Hint.MIGRATE, organizational=(address,)))
+    assert made["hint"] == "migrate" and made["organizational"][0]["vm-address"] == "192.0.2.77"
+    assert "hint" not in document(STATUS) and "organizational" not in document(STATUS)
