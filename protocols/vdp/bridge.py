@@ -149,7 +149,7 @@ class VdpBridge:
         transition = TRANSITIONS.get((vsi.state, what))
         if transition is None:
             return
-        was = vsi.vsi_state
+        was, former = vsi.vsi_state, vsi.state
         following = transition.next
         if transition.step is not None:
             following = transition.step(vsi, news) or following
@@ -158,8 +158,8 @@ class VdpBridge:
         if transition.speak and following is not State.END and vsi.losses <= MAX_LOSSES:
             self._queue(vsi, Rank.URGENT if following is State.DEASSOCIATED else Rank.REQUEST)
         self._enter(vsi, following, what, now)
-        if what in _TOLD or vsi.vsi_state is not was:
-            gone = vsi.state in (State.DEASSOC, State.DEASSOCIATED, State.END)
+        gone = vsi.state not in _HELD
+        if what in _TOLD or vsi.vsi_state is not was or (gone and former in _HELD):
             self._effects.append(VsiChanged(vsi.request.vsi_id, vsi.status(), was, gone))
         if following is State.PROCESS:
             self._ask_manager(vsi, now)
@@ -240,4 +240,5 @@ class VdpBridge:
         return effects
 
 
+_HELD = frozenset({State.PROCESS, State.WAIT})
 _TOLD = frozenset({Input.GRANTED, Input.REFUSED, Input.NO_ANSWER})

@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 from tests.bench.agents import missing
 from tests.bench.report import Row, Samples, compare
+from tests.bench.usage import cpu_ns
 from tests.bench.vsiclients import Asked
-from tests.bench.vsipair import LLDPAD, LLDPAD_RTE, OUR_RTE, OURS, VsiPair, answered_after, tap, vsi_pair
+from tests.bench.vsipair import LLDPAD, LLDPAD_RTE, OUR_RTE, OURS, VsiPair, answered_after, pids, tap, vsi_pair
 
 SETTLING_S = 2.0
+# 168 s: no keep-alives meanwhile, and none of lldpad's bridge, which ends VSIs once more that were released before.
+RKA = 24
 RUNS_OF_ONE = 15
 # Longer than an ackTimerInit of RTE 14, within which lldpad sends one ECPDU and no more.
 BETWEEN_SINGLE_S = 0.25
@@ -40,10 +43,12 @@ class Kind(NamedTuple):
 
 
 def vsi_associate_1(directory: Path) -> list[Row]:
-    """One VSI, by a client that has a session already; on the wire and for the client."""
+    """One VSI, by a client that has a session already: on the wire, and for the client."""
     kinds = [Kind(*names, rte) for rte in (OUR_RTE, LLDPAD_RTE) for names in _ALL_NAMES]
     with ExitStack() as stack:
         pairs = _pairs(stack, directory, kinds)
+        for pair in pairs.values():
+            pair.put_apart()
         runs: dict[Kind, list[tuple[float, float]]] = {kind: [] for kind in pairs}
         for _ in range(RUNS_OF_ONE):
             for kind, pair in pairs.items():
@@ -82,9 +87,7 @@ def vsi_associate_each(directory: Path) -> list[Row]:
         runs: dict[Kind, list[Asked]] = {kind: [] for kind in pairs}
         for _ in range(RUNS_BESIDE_LLDPAD):
             for kind, pair in pairs.items():
-                numbers = pair.fresh(VSIS_AT_RTE[kind.rte])
-                runs[kind].append(pair.ask(numbers))
-                pair.ask(numbers, "deassociate")
+                runs[kind].append(pair.ask(pair.fresh(VSIS_AT_RTE[kind.rte])))
     rows: list[Row] = []
     for rte, count in VSIS_AT_RTE.items():
         theirs = runs.get(Kind(LLDPAD, LLDPAD, rte), [])
@@ -106,15 +109,19 @@ def _many(directory: Path, count: int, mixed: Sequence[Kind]) -> list[Row]:
         pairs = _pairs(stack, directory, kinds)
         runs: dict[Kind, list[Asked]] = {kind: [] for kind in kinds}
         frames: dict[Kind, list[float]] = {kind: [] for kind in kinds}
+        used: dict[Kind, list[tuple[float, ...]]] = {kind: [] for kind in kinds}
         untold: dict[Kind, int] = dict.fromkeys(kinds, 0)
         for number in range(RUNS_OF_MANY):
             for kind, pair in pairs.items():
-                if LLDPAD in kind and number >= RUNS_OF_LLDPAD[count]:
+                if kind in died or (LLDPAD in kind and number >= RUNS_OF_LLDPAD[count]):
                     continue
                 numbers = pair.fresh(count)
-                before = pair.frames()
+                before = pair.frames(), *map(cpu_ns, pids(pair))
                 runs[kind].append(pair.ask(numbers))
-                frames[kind].append((pair.frames() - before) / count)
+                after = pair.frames(), *map(cpu_ns, pids(pair))
+                each = [(end - start) / count for start, end in zip(before, after, strict=True)]
+                frames[kind].append(each[0])
+                used[kind].append((each[1] / 1000, each[2] / 1000))
                 if kind in ours:
                     untold[kind] += pair.unknown_to_bridge(numbers)
                 pair.ask(numbers, "deassociate")
@@ -134,19 +141,26 @@ def _many(directory: Path, count: int, mixed: Sequence[Kind]) -> list[Row]:
     peers_lost = sum(run.lost for run in runs[beside]) if runs[beside] else None
     peers_asked = sum(run.asked for run in runs[beside])
     note = f"of {asked}, at all RTEs, not confirmed or not held by the bridge; {PEER} of {peers_asked}, not confirmed"
-    in_frames = Samples(tuple(frames[default])), PEER, Samples(tuple(frames[beside]), absent)
+
+    def beside_theirs(part: str, unit: str, values: Mapping[Kind, Iterable[float]], note: str) -> Row:
+        mine, peers = Samples(tuple(values[default])), Samples(tuple(values[beside]), absent)
+        return compare(name + part, unit, mine, PEER, peers, note)
+
+    cpu = [{kind: [run[end] for run in used[kind]] for kind in kinds} for end in (0, 1)]
     return [
         row("", default),
         *(row(f"-rte{kind.rte}", kind) for kind in ours[1:]),
         *(row(part, kind) for kind in mixed for names, part in _PARTS if names == kind[:2] and kind in pairs),
-        compare(f"{name}-frames", "frames/VSI", *in_frames, "acknowledgments too"),
+        beside_theirs("-frames", "frames/VSI", frames, "acknowledgments too"),
+        beside_theirs("-cpu", "us/VSI", cpu[0], "CPU time of the station's agent"),
+        beside_theirs("-cpu-bridge", "us/VSI", cpu[1], "CPU time of the bridge's agent"),
         Row(f"{name}-lost", "VSIs", lost, peers_lost, PEER, note=note),
     ]
 
 
 def _pairs(stack: ExitStack, directory: Path, kinds: Iterable[Kind]) -> Mapping[Kind, VsiPair]:
     """Those whose agents are there."""
-    pairs = {kind: stack.enter_context(vsi_pair(directory, *kind)) for kind in kinds if kind.is_possible}
+    pairs = {kind: stack.enter_context(vsi_pair(directory, *kind, RKA)) for kind in kinds if kind.is_possible}
     time.sleep(SETTLING_S)
     return pairs
 

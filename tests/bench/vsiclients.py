@@ -41,9 +41,8 @@ class OurClient:
     """One session."""
 
     def __init__(self, agent: Agent, uplink: str) -> None:
-        with agent.namespace.entered():
-            self.client = Client(agent.state_dir)
-            self._session = self.client.vsi(uplink)
+        self.client = connect(agent)
+        self._session = self.client.vsi(uplink)
 
     def close(self) -> None:
         self._session.close()
@@ -113,6 +112,12 @@ class LldpadClient:
             return self._socket.recv(4096).decode()
         except TimeoutError:
             return ""
+
+
+def connect(agent: Agent) -> Client:
+    """A client with an address in the agent's network namespace, where the agent can answer it."""
+    with agent.namespace.entered():
+        return Client(agent.state_dir)
 
 
 def spec(number: int, mode: Mode = "associate") -> dict[str, Any]:

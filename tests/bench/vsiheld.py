@@ -13,7 +13,7 @@ from tests.bench.report import Row, Samples, alone, compare
 from tests.bench.statewatch import StateWatch
 from tests.bench.usage import cpu_ns, resident
 from tests.bench.vsiclients import OurClient
-from tests.bench.vsipair import LLDPAD, LLDPAD_RTE, OUR_RTE, OURS, VsiPair, tap, vsi_pair
+from tests.bench.vsipair import LLDPAD, LLDPAD_RTE, OUR_RTE, OURS, VsiPair, pids, tap, vsi_pair
 from tests.bench.wire import MILLISECOND
 from tests.support.agent import Agent
 from tests.support.namespaces import CapturedFrame, wait_until
@@ -22,7 +22,7 @@ from tests.support.vdpdus import DEASSOCIATE, ecp_octets, numbered
 VSIS = 4000
 SETTLING_S = 3.0
 
-KEEP_ALIVE_S = 10.5  # of the default keep-alive exponent, 20
+KEEP_ALIVE_S = 10.5  # of the default keep-alive-exponent
 KEEP_ALIVES_S = 2.5 * KEEP_ALIVE_S
 MOST_IN_ECPDU = 42
 VSIS_BESIDE_LLDPAD = 100
@@ -134,20 +134,14 @@ def _associate(pair: VsiPair, count: int) -> range:
     return numbers
 
 
-def _pids(pair: VsiPair) -> tuple[int, int]:
-    station, bridge = pair.station.process, pair.bridge.process
-    assert station is not None and bridge is not None
-    return station.pid, bridge.pid
-
-
 def _used_cpu(pairs: Mapping[str, VsiPair]) -> Mapping[str, tuple[float, ...]]:
     """Percent of a core, of each pair's agents."""
-    before = {name: tuple(map(cpu_ns, _pids(pair))) for name, pair in pairs.items()}
+    before = {name: tuple(map(cpu_ns, pids(pair))) for name, pair in pairs.items()}
     begun = time.monotonic_ns()
     time.sleep(KEEP_ALIVES_S)
     took = time.monotonic_ns() - begun
     return {
-        name: tuple((cpu_ns(pid) - start) / took * 100 for pid, start in zip(_pids(pair), before[name], strict=True))
+        name: tuple((cpu_ns(pid) - start) / took * 100 for pid, start in zip(pids(pair), before[name], strict=True))
         for name, pair in pairs.items()
     }
 
@@ -156,10 +150,10 @@ def _growth(directory: Path, agents: str, count: int) -> tuple[float, float]:
     """KiB a VSI of the station's agent and of the bridge's."""
     with vsi_pair(directory, agents, agents, LLDPAD_RTE) as pair:
         time.sleep(SETTLING_S)
-        before = [resident(pid) for pid in _pids(pair)]
+        before = [resident(pid) for pid in pids(pair)]
         _associate(pair, count)
         time.sleep(AFTER_S)
-        station, bridge = ((resident(pid) - start) / count for pid, start in zip(_pids(pair), before, strict=True))
+        station, bridge = ((resident(pid) - start) / count for pid, start in zip(pids(pair), before, strict=True))
         return station, bridge
 
 

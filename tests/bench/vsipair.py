@@ -1,27 +1,37 @@
 """A station and a bridge on a cable, of ours or lldpad, with a client that has VSIs associated."""
 
+import os
+import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TypeVar
 
-from evbagent.client import Client
+from evbagent.client import AgentNotRunning, Client
 from tests.bench.agents import LldpadLaunched
-from tests.bench.vsiclients import Asked, LldpadClient, Mode, OurClient
+from tests.bench.vsiclients import Asked, LldpadClient, Mode, OurClient, connect
 from tests.bench.wire import MILLISECOND
 from tests.support.agent import Agent
-from tests.support.namespaces import CapturedFrame, Namespace, PacketTap
+from tests.support.namespaces import CapturedFrame, Namespace, PacketTap, search_path, wait_until
 from tests.support.peers import LldpadPort, RatifiedEvb
 from tests.support.rig import Cable, make_cable
 from tests.support.vdpdus import ecp_octets, numbered
+
+T = TypeVar("T")
 
 OURS = "evbagent"
 LLDPAD = "lldpad"
 OUR_RTE = 14  # our default, and the standard's
 LLDPAD_RTE = 8  # lldpad's
+DEFAULT_RKA = 20  # everybody's
 READY_WITHIN_S = 20.0
+
+
+class AgentDied(Exception):
+    """Says which."""
 
 
 @dataclass(slots=True)
@@ -43,11 +53,19 @@ class VsiPair:
         return numbers
 
     def ask(self, numbers: Sequence[int], mode: Mode = "associate") -> Asked:
-        """AssertionError when one of the agents has not survived it."""
-        asked = self.client.ask(numbers, mode)
-        for role, agent in (("station", self.station), ("bridge", self.bridge)):
-            assert agent.process is not None and agent.process.poll() is None, f"{self.name}: the {role} has died"
-        return asked
+        """AgentDied when one of the agents has not survived it."""
+        try:
+            return self.client.ask(numbers, mode)
+        finally:
+            for role, agent in (("station", self.station), ("bridge", self.bridge)):
+                if agent.process is None or agent.process.poll() is not None:
+                    raise AgentDied(f"{self.name}: the {role} has died")
+
+    def put_apart(self) -> None:
+        """Each agent on a core of its own, as if on two machines: else the one that is woken waits for the other."""
+        cores = sorted(os.sched_getaffinity(0))
+        for number, pid in enumerate(pids(self)):
+            os.sched_setaffinity(pid, {cores[number % len(cores)]})
 
     def frames(self) -> int:
         """Frames on the cable so far, by the counters of the uplink."""
@@ -72,12 +90,13 @@ class VsiPair:
 
 
 @contextmanager
-def vsi_pair(directory: Path, station: str, bridge: str, rte: int = OUR_RTE) -> Iterator[VsiPair]:
-    """`rte`: both ends' ecp-ack-timer-exponent."""
-    home = Path(mkdtemp(prefix=f"{station}-{bridge}-", dir=directory))
-    with Namespace("station") as near, Namespace("bridge") as far:
+def vsi_pair(
+    directory: Path, station: str, bridge: str, rte: int = OUR_RTE, rka: int = DEFAULT_RKA
+) -> Iterator[VsiPair]:
+    """`rte`, `rka`: both ends' ecp-ack-timer-exponent and keep-alive-exponent."""
+    with _in_memory(directory) as home, Namespace("station") as near, Namespace("bridge") as far:
         cable = make_cable(near, far)
-        config = f"[evb]\necp-ack-timer-exponent = {rte}\n"
+        config = f"[evb]\necp-ack-timer-exponent = {rte}\nkeep-alive-exponent = {rka}\n"
         bridge_agent: Agent | LldpadLaunched
         station_agent: Agent | LldpadLaunched
         if bridge == OURS:
@@ -85,12 +104,12 @@ def vsi_pair(directory: Path, station: str, bridge: str, rte: int = OUR_RTE) -> 
             far.bridge("br0", [cable.port], "stp_state 1")
             bridge_agent = Agent(far, home, [cable.port], role="bridge", config=config)
         else:
-            bridge_evb = RatifiedEvb(mode="bridge", rr_capable=True, rte=rte)
+            bridge_evb = RatifiedEvb(mode="bridge", rr_capable=True, rte=rte, rka=rka)
             bridge_agent = LldpadLaunched(far, home, [cable.port], LldpadPort(evb=bridge_evb))
         if station == OURS:
             station_agent = Agent(near, home, [cable.uplink], config=config)
         else:
-            station_evb = RatifiedEvb(mode="station", rr_request=True, rte=rte)
+            station_evb = RatifiedEvb(mode="station", rr_request=True, rte=rte, rka=rka)
             station_agent = LldpadLaunched(near, home, [cable.uplink], LldpadPort(evb=station_evb))
         with bridge_agent, station_agent:
             client = _client(station_agent, cable)
@@ -104,6 +123,18 @@ def vsi_pair(directory: Path, station: str, bridge: str, rte: int = OUR_RTE) -> 
                 client.close()
                 if bridge_client:
                     bridge_client.close()
+
+
+@contextmanager
+def _in_memory(directory: Path) -> Iterator[Path]:
+    """State directories are in memory, as they are below /run: on a disk a file's replacement takes milliseconds."""
+    home = mkdtemp(dir=directory)
+    environment = os.environ | {"PATH": search_path()}
+    subprocess.run(["mount", "-t", "tmpfs", "evbagent-bench", home], check=True, env=environment)
+    try:
+        yield Path(home)
+    finally:
+        subprocess.run(["umount", "--lazy", home], check=True, env=environment)
 
 
 def answered_after(frames: Iterable[CapturedFrame], number: int) -> float:
@@ -126,19 +157,32 @@ def tap(pair: VsiPair) -> PacketTap:
     return PacketTap(pair.cable.station, pair.cable.uplink)
 
 
+def pids(pair: VsiPair) -> tuple[int, int]:
+    """Of the station's agent and of the bridge's."""
+    station, bridge = pair.station.process, pair.bridge.process
+    assert station is not None and bridge is not None
+    return station.pid, bridge.pid
+
+
 def _client(agent: Agent | LldpadLaunched, cable: Cable) -> OurClient | LldpadClient:
     if isinstance(agent, Agent):
-        return OurClient(agent, cable.uplink)
-    deadline = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < deadline:
-        with suppress(ConnectionRefusedError):
-            return LldpadClient(cable.station, cable.uplink)
-        time.sleep(0.01)
-    raise AssertionError("lldpad has no control socket")
+        ours = agent
+        return _connected(lambda: OurClient(ours, cable.uplink))
+    return _connected(lambda: LldpadClient(cable.station, cable.uplink))
 
 
 def _bridge_client(agent: Agent | LldpadLaunched) -> Client | None:
-    if not isinstance(agent, Agent):
+    return _connected(lambda: connect(agent)) if isinstance(agent, Agent) else None
+
+
+def _connected(make: Callable[[], T]) -> T:
+    """The client as soon as its agent's socket is there."""
+
+    def attempt() -> T | None:
+        with suppress(AgentNotRunning, ConnectionRefusedError):
+            return make()
         return None
-    with agent.namespace.entered():
-        return Client(agent.state_dir)
+
+    client = wait_until(attempt, "the agent has a control socket", READY_WITHIN_S)
+    assert client is not None
+    return client

@@ -26,8 +26,8 @@ END = bytes(2)
 class VsiOctets:
     """One association TLV with the VSI manager it belongs to, field by field.
 
-    `status` is the ratified status octet or, in the draft, the response. `entries` is one octet string per filter entry.
-    `organizational` has the organizational TLVs that follow it, each from its OUI on.
+    `status` is the ratified status octet or, in the draft, the response. `entries` has one octet string for each filter
+    entry, `organizational` the organizational TLVs that follow it, each from its OUI on.
     """
 
     kind: int

@@ -77,7 +77,7 @@ class Vdptool:
         self.namespace.run(["sh"], input=script, timeout=60)
 
     def ask_and_wait(self, vsi: VsiOctets, kind: int | None = None, *more: str) -> str:
-        """vdptool -W: its words about the bridge's answer; nothing when none came in 5 s (exit status 0 all the same)."""
+        """vdptool -W: its words about the bridge's answer; none when none came in 5 s, which is a success for it."""
         return self.namespace.run(["vdptool", "-W", *self._set(vsi, kind, *more)[1:]]).stdout
 
     def find(self, vsi: VsiOctets, kind: int | None = None) -> ShownVsi | None:
@@ -159,7 +159,9 @@ class DraftVsis:
 
     def modes(self) -> str:
         """lldptool's list, as it is: at most three VSIs (its buffer has 256 octets). LibvirtMessages.poll has all."""
-        return self.namespace.run(["lldptool", "-t", "-i", self.interface, "-g", "ncb", "-V", "vdp", "-c", "mode"]).stdout
+        return self.namespace.run(
+            ["lldptool", "-t", "-i", self.interface, "-g", "ncb", "-V", "vdp", "-c", "mode"]
+        ).stdout
 
 
 class LibvirtMessages:

@@ -10,7 +10,7 @@ from typing import Any
 
 from evbagent.client import Client
 from tests.support.agent import ROOT, Agent, environment
-from tests.support.namespaces import Namespace, PacketTap, wait_until
+from tests.support.namespaces import Namespace, PacketTap, link_pair, wait_until
 from tests.support.vdpdus import DEASSOCIATE, KINDS, EcpOctets, VsiOctets, ecp_octets
 
 Document = dict[str, Any]
@@ -19,6 +19,31 @@ Answer = dict[str, Any]
 PROFILE = ("--manager", "192.0.2.1", "--type", "7", "--type-version", "1")
 DRAFT_PROFILE = ("--manager", "0c", "--type", "7", "--type-version", "1")
 KIND_WORDS = ("preassociate", "preassociate-rr", "associate", "deassociate")
+
+
+@contextmanager
+def linked_agents(
+    directory: Path, links: Sequence[str], *, station: str = "", bridge: str = "", agreed: Sequence[str] | None = None
+) -> Iterator[tuple[Agent, Agent]]:
+    """A station's agent and a switch's, joined by links from `s-NAME` to `p-NAME`, once these (or some) have agreed.
+
+    Each has a directory of its own, for configuration and `vsi.d`.
+    """
+    places = [directory / "host", directory / "switch"]
+    for place in places:
+        place.mkdir(exist_ok=True)
+    with Namespace("host") as host, Namespace("switch") as switch:
+        for number, name in enumerate(links):
+            left, right = f"02:00:00:00:0a:{number:02x}", f"02:00:00:00:0b:{number:02x}"
+            link_pair(host, f"s-{name}", switch, f"p-{name}", left_mac=left, right_mac=right)
+            switch.bridge(f"br{number}", [f"p-{name}"])
+        with (
+            Agent(switch, places[1], ["p-*"], role="bridge", config=bridge) as there,
+            Agent(host, places[0], ["s-*"], config=station) as here,
+        ):
+            for name in links if agreed is None else agreed:
+                here.wait_for_relay(f"s-{name}", "active")
+            yield here, there
 
 
 def instance(number: int) -> str:
@@ -120,6 +145,16 @@ def wait_for_vsi(
     return found
 
 
+def clear(station: Agent, interface: str) -> None:
+    """Deassociate whatever there is."""
+    with station.namespace.entered(), Client(station.state_dir) as client:
+        rows = client.request("show", what="vsis", interface=interface)
+        with client.vsi(interface) as session:
+            session.request({"request": "deassociate", "instance": row["vsi-id"]} for row in rows)
+            list(session.answers(10))
+    wait_for_states(station, interface, {})
+
+
 def associated(numbers: Iterable[int]) -> dict[str, str]:
     return {instance(number): "associated" for number in numbers}
 
@@ -138,18 +173,19 @@ def filter_texts(document: Document) -> list[str]:
 class Overheard:
     """VDP's conversation on a station's uplink."""
 
-    def __init__(self, tap: PacketTap) -> None:
+    def __init__(self, tap: PacketTap, station: bytes) -> None:
         self._tap = tap
+        self._station = station  # its address: what a bridge without STP reflects comes in, and is the station's
 
     def said(self) -> tuple[list[VsiOctets], list[VsiOctets]]:
         """What the station and what the bridge has said since the last time, each ECPDU once."""
-        heard: dict[tuple[bool, int, bytes], EcpOctets] = {}
+        heard: dict[tuple[bytes, int, bytes], EcpOctets] = {}
         for frame in self._tap.drain():
             ecpdu = ecp_octets(frame.data)
             if ecpdu is not None and not ecpdu.acknowledgment:
-                heard[frame.outgoing, ecpdu.sequence, ecpdu.payload] = ecpdu
-        station = [told for (outgoing, *_), ecpdu in heard.items() if outgoing for told in ecpdu.vsis]
-        bridge = [told for (outgoing, *_), ecpdu in heard.items() if not outgoing for told in ecpdu.vsis]
+                heard[frame.source, ecpdu.sequence, ecpdu.payload] = ecpdu
+        station = [told for (source, *_), ecpdu in heard.items() if source == self._station for told in ecpdu.vsis]
+        bridge = [told for (source, *_), ecpdu in heard.items() if source != self._station for told in ecpdu.vsis]
         return station, bridge
 
 
@@ -166,7 +202,7 @@ def kinds(said: Iterable[VsiOctets]) -> list[str]:
 @contextmanager
 def overheard(namespace: Namespace, interface: str) -> Iterator[Overheard]:
     with PacketTap(namespace, interface) as tap:
-        yield Overheard(tap)
+        yield Overheard(tap, namespace.mac_address(interface))
 
 
 class Events:

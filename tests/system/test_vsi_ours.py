@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.agent import Agent
-from tests.support.namespaces import Namespace, link_pair
 from tests.support.vdpdus import MIGRATE, SUSPEND, VsiOctets
 from tests.support.vsirig import (
     DRAFT_PROFILE,
@@ -19,12 +18,13 @@ from tests.support.vsirig import (
     address,
     ask,
     associated,
+    clear,
     filter_texts,
     instance,
     kinds,
+    linked_agents,
     overheard,
     spec,
-    states,
     vsi,
     vsis,
     wait_for_states,
@@ -50,21 +50,12 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Agent, Agent]]:
-    directory = tmp_path_factory.mktemp("vsis")
-    with Namespace("host") as host, Namespace("switch") as switch:
-        for number, edition in enumerate(EDITIONS):
-            macs = {"left_mac": f"02:00:00:00:0a:{number:02x}", "right_mac": f"02:00:00:00:0b:{number:02x}"}
-            link_pair(host, f"s-{edition}", switch, f"p-{edition}", **macs)
-            switch.bridge(f"br{number}", [f"p-{edition}"])
-        config = '[evb]\ngroup-ids = true\n[uplink."*-draft"]\nevb.edition = "draft"\n'
-        rules = '[switch]\ndefault = { assign = "150-160" }\n'
-        with (
-            Agent(host, directory, ["s-*"], config=config) as station,
-            Agent(switch, directory, ["p-*"], role="bridge", config=config + rules) as bridge,
-        ):
-            for edition in EDITIONS:
-                station.wait_for_relay(f"s-{edition}", "active")
-            yield station, bridge
+    config = '[evb]\ngroup-ids = true\n[uplink."*-draft"]\nevb.edition = "draft"\n'
+    rules = '[switch]\ndefault = { assign = "150-160" }\n'
+    with linked_agents(
+        tmp_path_factory.mktemp("vsis"), list(EDITIONS), station=config, bridge=config + rules
+    ) as agents:
+        yield agents
 
 
 @pytest.fixture(params=list(EDITIONS))
@@ -83,13 +74,8 @@ def on_link(agents: tuple[Agent, Agent], edition: str) -> Iterator[Pair]:
     here, there = f"s-{edition}", f"p-{edition}"
     with overheard(station.namespace, here) as wire:
         yield Pair(station, bridge, here, there, wire)
-    ask(
-        station,
-        here,
-        [{"id": vsi_id, "request": "deassociate", "instance": vsi_id} for vsi_id in vsis(station, here)],
-    )
-    for agent, interface in ((station, here), (bridge, there)):
-        wait_for_states(agent, interface, {})
+    clear(station, here)
+    wait_for_states(bridge, there, {})
 
 
 def edition_of(pair: Pair) -> str:
@@ -179,8 +165,8 @@ def test_filters(pair: Pair, form: Form) -> None:
     asked, answered = pair.wire.said()
     for (tlv,), filters in ((asked, form.filters), (answered, granted)):
         assert tlv.filter_format == form.number and entries(tlv) == list(filters)
-    wait_for_states(pair.bridge, pair.there, associated([1]))
     for agent, interface in ((pair.station, pair.here), (pair.bridge, pair.there)):
+        wait_for_states(agent, interface, associated([1]))
         document = vsis(agent, interface)[instance(1)]
         assert document["filter-info-format"] == form.name and filter_texts(document) == list(granted)
 
@@ -220,7 +206,7 @@ def test_instances(pair: Pair, text: str, number: int, name: str, otherwise: str
     assert vsis(pair.bridge, pair.there)[text]["vsi-id-format"] == name
     pair.station.evbagent("wait", pair.here, "--for", f"vsi={otherwise}", "--timeout", "1")
     pair.station.evbagent("vsi", "deassociate", pair.here, "--instance", otherwise)
-    assert states(pair.station, pair.here) == {}
+    wait_for_states(pair.station, pair.here, {})
     asked, _ = pair.wire.said()
     assert kinds(asked) == ["associate", "deassociate"]
     assert [tlv.id_format for tlv in asked] == [number] * 2 and asked[0].vsi_id == asked[1].vsi_id
@@ -236,7 +222,7 @@ MANAGERS = (
 
 @pytest.mark.parametrize(("text", "octets"), MANAGERS, ids=lambda value: str(value))
 def test_managers(pair: Pair, text: str, octets: str) -> None:
-    profile = ("--manager", text, "--type", "0xFFFFFF" if False else "16777215", "--type-version", "255")
+    profile = ("--manager", text, "--type", "16777215", "--type-version", "255")
     assert vsi(pair.station, "associate", pair.here, 1, profile=profile).returncode == 0
     (asked,), (answered,) = pair.wire.said()
     for tlv in (asked, answered):
@@ -291,7 +277,8 @@ def test_shown_at_both_ends(either: Pair, tmp_path: Path) -> None:
     """For people a line each, for programs what the state file has; the switch does not say whose wish it was."""
     profile = EDITIONS[edition_of(either)]
     vsi(either.station, "associate", either.here, 1, profile=profile)
-    vsi(either.station, "preassociate", either.here, 2, profile=profile, filters=[f"100-{address(n)}" for n in range(4)])
+    four = [f"100-{address(number)}" for number in range(4)]
+    vsi(either.station, "preassociate", either.here, 2, profile=profile, filters=four)
     manager = profile[1]
     for agent, interface, owner in ((either.station, either.here, "client"), (either.bridge, either.there, None)):
         wait_for_states(agent, interface, {instance(1): "associated", instance(2): "preassociated"})

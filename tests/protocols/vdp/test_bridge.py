@@ -457,3 +457,10 @@ def test_another_edition_starts_over() -> None:
     bench.edition = DRAFT
     bench.open()
     assert not bench.bridge.vsis
+
+
+def test_released_before_it_was_decided_is_told_as_gone() -> None:
+    bench = process()
+    assert not bench.changes[-1].gone
+    bench.hear(asking(Mode.DEASSOCIATE))
+    assert bench.changes[-1].gone and [tlv.mode for tlv in bench.deliver()] == [Mode.DEASSOCIATE]
