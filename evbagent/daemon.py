@@ -161,7 +161,7 @@ class Daemon:
         port.driver.name = link.name
         if old.name != link.name:
             self._vsis.book.port_renamed(old.name, link.name)
-        if (old.name, old.mac_address, old.controller) != (link.name, link.mac_address, link.controller):
+        if _told(old) != _told(link):
             self._apply_settings(port)
         port.take_charge(self._left_behind)
         if port.hairpin and old.hairpin != link.hairpin:
@@ -352,3 +352,8 @@ class Daemon:
             if not any(port.hairpin and port.hairpin.hairpin for port in reflecting):
                 return
             await asyncio.sleep(0.005)
+
+
+def _told(link: Link) -> tuple[object, ...]:
+    """What of a link a port's machines are told."""
+    return link.name, link.mac_address, link.controller, link.mtu

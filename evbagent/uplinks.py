@@ -101,17 +101,18 @@ def port_settings(link: Link, settings: UplinkSettings, chassis_mac: bytes) -> P
                 max_vsis=settings.vdp.max_vsis,
             ),
         ),
-        edge=_edge_settings(settings.vdp),
+        edge=_edge_settings(link, settings.vdp),
     )
 
 
-def _edge_settings(vdp: VdpConfig) -> EdgeSettings:
+def _edge_settings(link: Link, vdp: VdpConfig) -> EdgeSettings:
     return EdgeSettings(
         destination=parse_mac(vdp.ecp_destination) if vdp.ecp_destination else None,
         ethertype=vdp.ecp_ethertype,
         vsis_per_ecpdu=None if vdp.vsis_per_ecpdu == "auto" else vdp.vsis_per_ecpdu,
         gap=None if vdp.ecpdu_gap == "auto" else vdp.ecpdu_gap * MILLISECOND,
         without_evb=vdp.without_evb,
+        mtu=link.mtu,
         station=StationSettings(vdp.max_vsis, vdp.reassociate),
         bridge=BridgeSettings(vdp.max_vsis),
     )

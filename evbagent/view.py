@@ -233,6 +233,7 @@ def edge_statistics_document(edge: Edge) -> Json:
         "ecp-rx-duplicates": received.duplicates,
         "ecp-rx-other-subtypes": received.other_subtypes,
         "ecp-rx-other-destinations": bad.other_destination,
+        "ecp-rx-other-sources": bad.other_source,
         "ecp-rx-other-editions": bad.other_edition,
         "ecp-rx-discarded": bad.bad_ecpdus,
         "vdp-rx-discarded-ulpdus": bad.bad_ulpdus,

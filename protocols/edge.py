@@ -53,7 +53,7 @@ class EdgeSettings:
     """`destination`, `ethertype`: what ratified ECPDUs are sent with, None: as the standard has it.
 
     `vsis_per_ecpdu`, `gap` (us between an acknowledgement and the next ECPDU): None finds out what the peer can stand.
-    `without_evb` (station): do not wait for a bridge's EVB TLV.
+    `without_evb` (station): do not wait for a bridge's EVB TLV. `mtu`: octets that the link takes after the EtherType.
     """
 
     destination: bytes | None = None
@@ -61,6 +61,7 @@ class EdgeSettings:
     vsis_per_ecpdu: int | None = None
     gap: Instant | None = None
     without_evb: bool = False
+    mtu: int = 1500
     station: StationSettings = field(default_factory=StationSettings)
     bridge: BridgeSettings = field(default_factory=BridgeSettings)
 
@@ -94,6 +95,7 @@ class EdgeStatistics:
     """Frames of ECP's EtherTypes that came to nothing, and what VDP's decoder dropped."""
 
     other_destination: int = 0
+    other_source: int = 0
     other_edition: int = 0
     bad_ecpdus: int = 0
     bad_ulpdus: int = 0
@@ -118,6 +120,7 @@ class Edge(ABC):
         self.received = ReceiveStatistics()
         self.edition = "ratified"
         self.peer = Peer.UNKNOWN
+        self.strangers: frozenset[bytes] = frozenset()  # who is known to be neither our peer nor we
         self._first_sequence = first_sequence
         self._agreement: Agreement | None = None
         self._not_before: Instant = 0
@@ -142,6 +145,10 @@ class Edge(ABC):
         form = FORMS[edition]
         if not self._is_for_us(frame[0:6], form):
             self.statistics.other_destination += 1
+            return []
+        if frame[6:12] in self.strangers:
+            # A bridge without STP lets stations hear each other. What they say is the switch's to acknowledge.
+            self.statistics.other_source += 1
             return []
         effects: list[EdgeEffect] = []
         news = self._accepts(edition, now)
@@ -222,7 +229,9 @@ class Edge(ABC):
         most = self._most()
         if most <= 0:
             return
-        payload = self.vdp.next_payload(FORMS[self.edition].ecp.max_payload, most, now)
+        ecp = FORMS[self.edition].ecp
+        room = min(ecp.max_payload, self.settings.mtu - ecp.overhead)
+        payload = self.vdp.next_payload(room, most, now)
         if payload is not None:
             for event in self.transmit.send(payload, now):
                 self._transmitted(event, effects, now)

@@ -200,6 +200,8 @@ class PortStack:
     def _tell_edge(self, renewed: bool, now: Instant) -> Iterable[EdgeEffect]:
         """Whether there is anybody to speak VDP with, in which edition and with which timers."""
         edge = self.edge
+        remotes = self.agents[EVB_SCOPE].rx.remotes.systems()
+        edge.strangers = frozenset(one.source for one in remotes if self.evb.is_stranger(one.pdu.msap))
         operational = self.evb.operational
         agreement = Agreement(
             operational.edition,

@@ -55,6 +55,7 @@ DRAFT = Edition(
     destination=Scope.NEAREST_BRIDGE.address,
     also_accepted=(),
     max_payload=1500 - _HEADER.size,
+    overhead=_HEADER.size,
     decode=decode,
     encode=encode,
     acknowledgement=acknowledgement,

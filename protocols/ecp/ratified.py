@@ -55,6 +55,7 @@ RATIFIED = Edition(
     destination=Scope.NEAREST_CUSTOMER_BRIDGE.address,
     also_accepted=(Scope.NEAREST_BRIDGE.address,),
     max_payload=MAX_PAYLOAD,
+    overhead=_HEADER.size,
     decode=decode,
     encode=encode,
     acknowledgement=acknowledgement,

@@ -74,6 +74,11 @@ class EvbRole(ABC):
         """The one neighbour that plays the other role."""
         return self._candidates.peer.key if self._candidates.peer else None
 
+    def is_stranger(self, key: NeighborKey) -> bool:
+        """Whether this neighbor is known to be somebody else than the peer: another one than it, or one like us."""
+        peer = self.peer_key
+        return key != peer if peer is not None else key in self._candidates.same_role
+
     @property
     def vdp_agreed(self) -> bool:
         """Whether the peer takes part in ECP and VDP: the draft's TLV says so, the ratified takes it for granted."""

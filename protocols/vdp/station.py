@@ -71,14 +71,16 @@ class VdpStation:
     def open(self, edition: Edition, timers: Timers, group_ids: bool, now: Instant) -> list[VdpEffect]:
         """There is a bridge to talk to; or it is the same one, with other timers."""
         self._timers, self._group_ids = timers, group_ids
-        if self._closed is not None or edition is not self._edition:
-            self._edition, self._closed = edition, None
-            for vsi in list(self.vsis.values()):
-                problem = self._problem(vsi.request)
-                if problem is None:
-                    self._put(vsi, Input.OPEN, now)
-                else:
-                    self._put(vsi, Input.CLOSE, now, News(reason=problem, outcome=Outcome.INVALID))
+        anew = self._closed is not None or edition is not self._edition
+        self._edition, self._closed = edition, None
+        for vsi in list(self.vsis.values()):
+            if not anew and vsi.state is not State.HELD:
+                continue
+            problem = self._problem(vsi.request)
+            if problem is None:
+                self._put(vsi, Input.OPEN, now)
+            elif anew:
+                self._put(vsi, Input.CLOSE, now, News(reason=problem, outcome=Outcome.INVALID))
         return self._take_effects()
 
     def close(self, closed: Closed, now: Instant) -> list[VdpEffect]:

@@ -18,8 +18,9 @@ from tests.bench.idle import idle_cpu_50, resident_1
 from tests.bench.news import event_to_state, remode, state_rewrites
 from tests.bench.report import Row, failed, machine, table, write_json
 from tests.bench.startup import first_lldpdu, start_200_uplinks, start_ready
-from tests.bench.vsi import vsi_associate_1, vsi_associate_1000, vsi_associate_4000, vsi_associate_each
+from tests.bench.vsi import vsi_associate_1, vsi_associate_each
 from tests.bench.vsiheld import vsi_keepalive_4000, vsi_memory_4000, vsi_show_4000, vsi_state_4000
+from tests.bench.vsimany import vsi_associate_1000, vsi_associate_4000
 from tests.support.namespaces import NamespacesUnavailable, leave_host
 
 ROOT = Path(__file__).parents[2]

@@ -3,15 +3,15 @@
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from evbagent.client import AgentNotRunning, Client
-from tests.bench.agents import LldpadLaunched
+from tests.bench.agents import LldpadLaunched, missing
 from tests.bench.vsiclients import Asked, LldpadClient, Mode, OurClient, connect
 from tests.bench.wire import MILLISECOND
 from tests.support.agent import Agent
@@ -27,7 +27,37 @@ LLDPAD = "lldpad"
 OUR_RTE = 14  # our default, and the standard's
 LLDPAD_RTE = 8  # lldpad's
 DEFAULT_RKA = 20  # everybody's
+# 168 s: no keep-alives meanwhile, and none of lldpad's bridge, which ends VSIs once more that were released before.
+SLOW_RKA = 24
 READY_WITHIN_S = 20.0
+SETTLING_S = 2.0
+PEER = f"{LLDPAD}+{LLDPAD}"
+
+
+class Kind(NamedTuple):
+    """A pair of agents by name, and the ackTimerInit exponent of both."""
+
+    station: str
+    bridge: str
+    rte: int
+
+    def __str__(self) -> str:
+        return f"{self.station} station, {self.bridge} bridge, RTE {self.rte}"
+
+    @property
+    def part(self) -> str:
+        """What distinguishes the names of its rows."""
+        if self.bridge == LLDPAD:
+            return "-lldpad"
+        return "-lldpad-as-station" if self.station == LLDPAD else ""
+
+    @property
+    def of_peers(self) -> "Kind":
+        return Kind(LLDPAD, LLDPAD, self.rte)
+
+    @property
+    def is_possible(self) -> bool:
+        return LLDPAD not in self or not missing(LLDPAD)
 
 
 class AgentDied(Exception):
@@ -115,8 +145,9 @@ def vsi_pair(
             client = _client(station_agent, cable)
             bridge_client = _bridge_client(bridge_agent)
             try:
-                name = f"{station}-{bridge} at RTE {rte}"
-                pair = VsiPair(name, cable, station_agent, bridge_agent, client, bridge_client)
+                pair = VsiPair(
+                    str(Kind(station, bridge, rte)), cable, station_agent, bridge_agent, client, bridge_client
+                )
                 pair.wait_until_ready()
                 yield pair
             finally:
@@ -155,6 +186,14 @@ def answered_after(frames: Iterable[CapturedFrame], number: int) -> float:
 
 def tap(pair: VsiPair) -> PacketTap:
     return PacketTap(pair.cable.station, pair.cable.uplink)
+
+
+def vsi_pairs(stack: ExitStack, directory: Path, kinds: Iterable[Kind]) -> Mapping[Kind, VsiPair]:
+    """Those whose agents are installed. They keep nothing alive for long enough not to disturb each other."""
+    possible = [kind for kind in kinds if kind.is_possible]
+    pairs = {kind: stack.enter_context(vsi_pair(directory, *kind, SLOW_RKA)) for kind in possible}
+    time.sleep(SETTLING_S)
+    return pairs
 
 
 def pids(pair: VsiPair) -> tuple[int, int]:

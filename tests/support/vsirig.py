@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,22 @@ def linked_agents(
             left, right = f"02:00:00:00:0a:{number:02x}", f"02:00:00:00:0b:{number:02x}"
             link_pair(host, f"s-{name}", switch, f"p-{name}", left_mac=left, right_mac=right)
             switch.bridge(f"br{number}", [f"p-{name}"])
-        with (
-            Agent(switch, places[1], ["p-*"], role="bridge", config=bridge) as there,
-            Agent(host, places[0], ["s-*"], config=station) as here,
-        ):
+        here = Agent(host, places[0], ["s-*"], config=station)
+        there = Agent(switch, places[1], ["p-*"], role="bridge", config=bridge)
+        with ExitStack() as stack:
+            for agent in (there, here):
+                agent.launch()
+                stack.callback(_killed, agent)
+            wait_until(lambda: here.read().document and there.read().document, "both agents have written a state file")
             for name in links if agreed is None else agreed:
                 here.wait_for_relay(f"s-{name}", "active")
             yield here, there
+
+
+def _killed(agent: Agent) -> None:
+    """Nobody is there any more whom it should say goodbye to."""
+    if agent.process is not None:
+        agent.kill()
 
 
 def instance(number: int) -> str:

@@ -85,7 +85,7 @@ def test_two_clients_at_once(station: Agent) -> None:
         assert len(wire.said()[0]) <= 2
 
 
-def test_one_of_two_changes_its_mind(agents: tuple[Agent, Agent], station: Agent) -> None:
+def test_one_of_two_changes_its_mind(station: Agent) -> None:
     """The last word counts, whoever said it; who said something else before is told so."""
     with (
         station.namespace.entered(),
@@ -100,7 +100,17 @@ def test_one_of_two_changes_its_mind(agents: tuple[Agent, Agent], station: Agent
         (answer,) = one.answers(5)
         assert (answer["result"], answer["text"]) == ("superseded", "another request has taken its place")
     wait_for_states(station, HERE, {})
-    wait_for_states(agents[1], THERE, {})
+
+
+def test_given_up_while_the_switch_thinks(agents: tuple[Agent, Agent], station: Agent) -> None:
+    """Nothing is left of it there either."""
+    bridge = agents[1]
+    with station.namespace.entered(), Client(station.state_dir) as client, client.vsi(HERE) as session:
+        session.request([spec(1, type=SLOWLY)])
+        wait_until(lambda: vsis(bridge, THERE), "the switch is asked")
+        session.request([spec(1, "deassociate")])
+        list(session.answers(5))
+    wait_for_states(bridge, THERE, {})
 
 
 def test_a_client_killed_while_it_waits(agents: tuple[Agent, Agent], station: Agent) -> None:

@@ -44,9 +44,9 @@ Plain = tuple[Agent, Agent, Overheard]
 MANY = 200
 FEW = 40
 MANAGERS = {"ratified": PROFILE[1], "draft": DRAFT_PROFILE[1]}
-# A switch that forgets a silent station's VSIs within half a second, or four seconds.
+# A switch that forgets a silent station's VSIs within half a second, or little more than a second.
 FORGETFUL = "[evb]\nkeep-alive-exponent = 14\necp-ack-timer-exponent = 10\n"
-PATIENT = "[evb]\nkeep-alive-exponent = 18\necp-ack-timer-exponent = 10\n"
+PATIENT = "[evb]\nkeep-alive-exponent = 16\necp-ack-timer-exponent = 10\n"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from protocols.vdp.vsi import Mode, Response
 from tests.support.vsis import Client, ecpdus, held, same, vsi, vsi_id
 from tests.support.wire import MILLISECOND, OTHER_MAC, End, Weather, Wire, agree, bridge, station
 
+REQUEST, ACKNOWLEDGE = b"\x89\x40\x10\x01", b"\x89\x40\x14\x01"
 ALL = EvbCapability.RTE | EvbCapability.ECP | EvbCapability.VDP
 EDITIONS = pytest.mark.parametrize("edition", [RATIFIED, DRAFT], ids=lambda edition: edition.name)
 
@@ -347,3 +348,27 @@ def test_filters_change_in_place() -> None:
     wire.run_until(client.all_answered)
     wire.run(MILLISECOND)
     assert same(host, switch) and held(host)[vsi_id(1)][1].entries[0].vid == 300
+
+
+def test_stations_that_hear_each_other() -> None:
+    """Behind a Linux bridge without STP: neither acknowledges the other's requests, nor takes them for the switch's."""
+    wire, host, switch, client = joined()
+    other = station(OTHER_MAC, "other", editions=(RATIFIED,))
+    wire.ends = (host, switch, other)
+    wire.start(other)
+    wire.run(3 * SECOND)
+    client.associate([1])
+    wire.run(SECOND)
+    said = {sent.data[16:18] for sent in wire.sent if sent.data[12:16] == REQUEST and sent.sender == "station"}
+    acked = {sent.data[16:18] for sent in wire.sent if sent.data[12:16] == ACKNOWLEDGE and sent.sender == "other"}
+    assert said and not said & acked and client.outcomes() == {0: Outcome.GRANTED}
+
+
+def test_a_link_of_small_frames() -> None:
+    wire, host, switch, client = joined()
+    for end in (host, switch):
+        wire.settings(end, edge=EdgeSettings(mtu=600))
+    client.associate(range(100))
+    wire.run_until(client.all_answered)
+    assert same(host, switch) and len(held(host)) == 100
+    assert max(len(sent.data) for sent in wire.sent if sent.data[12:14] == b"\x89\x40") <= 614
