@@ -139,6 +139,10 @@ class Edge(ABC):
     def _most(self) -> int:
         """How many VSIs may go into the next ECPDU; 0: none before the peer has said something."""
 
+    @abstractmethod
+    def _peer_is_known(self) -> None:
+        """The peer has shown what it can stand."""
+
     def receive(self, frame: bytes, now: Instant) -> list[EdgeEffect]:
         """A frame with one of ECP's EtherTypes. The acknowledgement goes out before the content is acted on."""
         edition = _BY_ETHERTYPE[int.from_bytes(frame[12:14], "big")]
@@ -165,7 +169,8 @@ class Edge(ABC):
             for event in self.transmit.acknowledge(ecpdu, now):
                 self._transmitted(event, effects, now)
         else:
-            for received in self.receiver.receive(ecpdu):
+            rte = self._agreement.rte if self._agreement else 0
+            for received in self.receiver.receive(ecpdu, rte, now):
                 match received:
                     case SendEcpdu(ack):
                         effects.append(self._frame(form.ecp.encode(ack), frame[12:14]))
@@ -210,6 +215,7 @@ class Edge(ABC):
         if reading.vsis:
             # Said anew with each ULPDU: the other end may be another program since the link was last down.
             self.peer = Peer.APT if reading.explicit_end or self.edition == "draft" else Peer.STRICT
+            self._peer_is_known()
         effects += self.vdp.receive(reading.vsis, now)
 
     def _transmitted(self, event: object, effects: list[EdgeEffect], now: Instant) -> None:

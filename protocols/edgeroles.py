@@ -58,13 +58,15 @@ class StationEdge(Edge):
         return list(self._vdp.close(closed, now))
 
     def request(self, requests: Iterable[VsiRequest], now: Instant) -> list[EdgeEffect]:
-        self._vdp.strict_peer = self.peer is Peer.STRICT
         effects: list[EdgeEffect] = list(self._vdp.request(requests, now))
         self._pump(effects, now)
         return effects
 
     def _accepts(self, edition: str, now: Instant) -> list[VdpEffect] | None:
         return [] if self._agreement is not None and edition == self.edition else None
+
+    def _peer_is_known(self) -> None:
+        self._vdp.strict_peer = self.peer is Peer.STRICT
 
     def _most(self) -> int:
         if self.settings.vsis_per_ecpdu is not None:
@@ -150,6 +152,9 @@ class BridgeEdge(Edge):
         self._agreement = Agreement(edition, *_values(self._agreement))
         self._start(edition)
         return self._open(now)
+
+    def _peer_is_known(self) -> None:
+        """How much it can take is all that counts."""
 
     def _open(self, now: Instant) -> list[VdpEffect]:
         agreement = self._agreement

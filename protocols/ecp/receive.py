@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from protocols.ecp.edition import Edition
 from protocols.ecp.pdu import SUBTYPE_PE_CSP, SUBTYPE_VDP, Deliver, Ecpdu, SendEcpdu
+from protocols.timers import Instant
+
+# Beyond two ackTimers: how late a repetition may be. A restarted lldpad takes a second to its first request.
+LATE = 100_000
 
 Effect = SendEcpdu | Deliver
 
@@ -21,16 +25,22 @@ class ReceiveStatistics:
 class EcpReceive:
     """No waiting state but whether anything has come (FIRST): the first ECPDU is always new, whatever its number.
 
-    A duplicate is one with the number of the last, jumps forwards or backwards are new ones.
+    A duplicate is one with the number of the last, jumps forwards or backwards are new ones. So is the same number when
+    it comes too late for a repetition: lldpad starts from 1 whenever it is started, and would not be heard (sheet
+    `ecp.md` 4). What is delivered twice by that does no harm, what is swallowed does.
     """
 
     def __init__(self, edition: Edition, statistics: ReceiveStatistics | None = None) -> None:
         self.statistics = statistics or ReceiveStatistics()
         self._edition = edition
+        self._heard: Instant = 0
         self._last: tuple[int, int, bytes] | None = None
 
-    def receive(self, request: Ecpdu) -> list[Effect]:
-        """The acknowledgement comes first: the peer waits for it, and what is delivered takes time."""
+    def receive(self, request: Ecpdu, rte: int, now: Instant) -> list[Effect]:
+        """The acknowledgement comes first: the peer waits for it, and what is delivered takes time.
+
+        `rte`: the operational one, by which the peer repeats.
+        """
         self.statistics.requests += 1
         if request.subtype not in (SUBTYPE_VDP, SUBTYPE_PE_CSP):
             self.statistics.other_subtypes += 1
@@ -39,10 +49,11 @@ class EcpReceive:
         effects: list[Effect] = [SendEcpdu(self._edition.acknowledgement(request))]
         content = request.payload if self._edition.content_counts else b""
         this = (request.subtype, request.sequence, content)
-        if this == self._last:
+        repeated = this == self._last and now - self._heard <= 2 * self._edition.ack_timer(rte) + LATE
+        self._last, self._heard = this, now
+        if repeated:
             self.statistics.duplicates += 1
             return effects
-        self._last = this
         if request.subtype == SUBTYPE_VDP:
             effects.append(Deliver(request.subtype, request.payload))
         else:

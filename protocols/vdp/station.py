@@ -1,6 +1,6 @@
 """VDP of a station's port: the VSIs' machines, queue and timers (802.1Qbg clause 41, sheet `vdp.md` 2 to 4)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -8,6 +8,7 @@ from protocols.timers import SECOND, Instant, TimerTable
 from protocols.vdp.edition import Edition, Timers
 from protocols.vdp.filter import matches
 from protocols.vdp.outbox import Outbox, Rank
+from protocols.vdp.shadows import Shadows
 from protocols.vdp.stationtable import AWAITING, RELEASING, TRANSITIONS, Input, State
 from protocols.vdp.stationvsi import NOTHING, News, StationVsi
 from protocols.vdp.status import Confirm, Outcome, VdpEffect, VsiChanged, VsiRequest, VsiState
@@ -57,6 +58,7 @@ class VdpStation:
         self.statistics = StationStatistics()
         self.outstanding = 0  # VSIs that wait for the bridge's word
         self.strict_peer = False  # the bridge is known to leave a change of filters unanswered
+        self._shadows = Shadows()  # what such a bridge still holds
         self._closed: Closed | None = Closed("interface: the link is down", Outcome.LINK_LOST)
         self._edition: Edition | None = None
         self._timers = Timers(SECOND, SECOND, SECOND, SECOND)
@@ -88,6 +90,7 @@ class VdpStation:
         if closed != self._closed:
             self._closed = closed
             self._in_flight = []
+            self._shadows.clear()
             news = News(reason=closed.reason, outcome=closed.outcome)
             for vsi in list(self.vsis.values()):
                 self._put(vsi, Input.CLOSE, now, news)
@@ -106,7 +109,9 @@ class VdpStation:
         """What the bridge says. A VSI is known by its ID alone: no bridge has two of one ID (sheet `vdp.md` 1)."""
         for tlv in tlvs:
             vsi = self.vsis.get(tlv.vsi_id)
-            if vsi is None or self._closed is not None:
+            if self._shadows and tlv.mode is Mode.DEASSOCIATE and tlv.response is None:
+                self._forgotten(tlv.vsi_id, now)
+            elif vsi is None or self._closed is not None:
                 self.statistics.unexpected += 1
             elif tlv.mode is Mode.DEASSOCIATE:
                 self._deassociated(vsi, tlv, now)
@@ -244,6 +249,17 @@ class VdpStation:
         else:
             self._put(vsi, Input.CONFIRMED, now, News(tlv))
 
+    def _forgotten(self, vsi_id: VsiId, now: Instant) -> None:
+        """The bridge ends a VSI on its own: one that is there, or what was left of one that was released."""
+        held = self._shadows.forget(vsi_id)
+        vsi = self.vsis.get(vsi_id)
+        if vsi is None:
+            self.statistics.unexpected += not held
+        elif held and vsi.state is State.BACKOFF:
+            self._put(vsi, Input.DUE, now)
+        else:
+            self._deassociated(vsi, replace(vsi.asked, mode=Mode.DEASSOCIATE), now)
+
     # The machine.
 
     def _put(self, vsi: StationVsi, what: Input, now: Instant, news: News = NOTHING) -> None:
@@ -254,7 +270,7 @@ class VdpStation:
             return
         following, was = transition.next, vsi.vsi_state
         if transition.step is not None:
-            following = _STEPS[transition.step](vsi, news) or following
+            following = getattr(vsi, transition.step)(news) or following
             if what is Input.CONFIRMED and not self.settings.reassociate:
                 vsi.returns = False
             if vsi.next is not None and following in _RESTING:
@@ -264,7 +280,15 @@ class VdpStation:
                 following = State.END
             if vsi.vsi_state is not was:
                 vsi.since = now
-        self._enter(vsi, following, now)
+            if self.strict_peer and vsi.state in RELEASING and following not in RELEASING and self._closed is None:
+                self._shadows.add(vsi.released or vsi.asked, now + self._timers.tolerance)
+        if following is State.PROCESS and (until := self._shadows.until(vsi.asked, now)) is not None:
+            self._enter(vsi, State.BACKOFF, now)
+            self._deadlines.start(vsi.request.vsi_id, until)
+            vsi.backoff = 0
+            vsi.reason = "the switch still holds it with other filters"
+        else:
+            self._enter(vsi, following, now)
         if transition.step is not None and (transition.step != "confirm" or following is not State.WAIT):
             self._changed(vsi, was)
 
@@ -308,6 +332,7 @@ class VdpStation:
         assert self._edition is not None
         vsi = self.vsis[vsi_id]
         if vsi.state is State.TX_DEASSOC:
+            vsi.released = vsi.asked
             return self._edition.encode_tlv(replace(vsi.asked, mode=Mode.DEASSOCIATE))
         return self._edition.encode_tlv(vsi.asked)
 
@@ -336,29 +361,6 @@ def _difference(asked: VsiTlv, answer: VsiTlv) -> str | None:
     return difference
 
 
-_STEPS: Mapping[str, Callable[[StationVsi, News], State | None]] = MappingProxyType(
-    {
-        "adopt": StationVsi.adopt,
-        "postpone": StationVsi.postpone,
-        "ask_anew": StationVsi.ask_anew,
-        "release": StationVsi.release,
-        "release_at_once": StationVsi.release_at_once,
-        "grant": StationVsi.grant,
-        "confirm": StationVsi.confirm,
-        "retain": StationVsi.retain,
-        "refuse": StationVsi.refuse,
-        "misfit": StationVsi.misfit,
-        "time_out": StationVsi.time_out,
-        "lose": StationVsi.lose,
-        "end": StationVsi.end,
-        "unconfirm": StationVsi.unconfirm,
-        "finish_release": StationVsi.finish_release,
-        "give_up_release": StationVsi.give_up_release,
-        "close": StationVsi.close,
-        "stay_closed": StationVsi.stay_closed,
-        "close_release": StationVsi.close_release,
-    }
-)
 _QUEUED: Mapping[State, Rank] = MappingProxyType(
     {State.PROCESS: Rank.REQUEST, State.TX_KA: Rank.KEEP_ALIVE, State.TX_DEASSOC: Rank.URGENT}
 )

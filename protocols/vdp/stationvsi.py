@@ -41,6 +41,7 @@ class StationVsi:
         "next_tickets",
         "persistent",
         "reason",
+        "released",
         "request",
         "response",
         "returns",
@@ -69,6 +70,7 @@ class StationVsi:
         self.hard = self.keep = False
         self.code = 0
         self.reason = ""
+        self.released: VsiTlv | None = None  # as the last DeAssociate said it
         self.since = now
         self.give_up: Instant | None = None
         self.backoff = 0

@@ -9,7 +9,7 @@ from protocols.ecp.draft import DRAFT
 from protocols.ecp.edition import Edition
 from protocols.ecp.pdu import SUBTYPE_PE_CSP, SUBTYPE_VDP, Deliver, Delivered, Ecpdu, GaveUp, Operation, SendEcpdu
 from protocols.ecp.ratified import RATIFIED
-from protocols.ecp.receive import EcpReceive
+from protocols.ecp.receive import LATE, EcpReceive
 from protocols.ecp.transmit import EcpTransmit
 
 EDITIONS = pytest.mark.parametrize("edition", [RATIFIED, DRAFT], ids=lambda edition: edition.name)
@@ -114,34 +114,35 @@ def request(sequence: int, payload: bytes = b"x", subtype: int = SUBTYPE_VDP) ->
 @EDITIONS
 def test_acknowledged_first_and_delivered_once(edition: Edition) -> None:
     receive = EcpReceive(edition)
-    assert receive.receive(request(7)) == [SendEcpdu(edition.acknowledgement(request(7))), Deliver(SUBTYPE_VDP, b"x")]
-    assert receive.receive(request(7)) == [SendEcpdu(edition.acknowledgement(request(7)))]
+    acknowledged = SendEcpdu(edition.acknowledgement(request(7)))
+    assert receive.receive(request(7), 14, NOW) == [acknowledged, Deliver(SUBTYPE_VDP, b"x")]
+    assert receive.receive(request(7), 14, NOW) == [acknowledged]
     for sequence in (8, 6, 0, 0xFFFF):
-        assert Deliver(SUBTYPE_VDP, b"x") in receive.receive(request(sequence)), "a jump is new"
+        assert Deliver(SUBTYPE_VDP, b"x") in receive.receive(request(sequence), 14, NOW), "a jump is new"
     assert receive.statistics.duplicates == 1 and receive.statistics.acks == 6
 
 
 @pytest.mark.parametrize("sequence", [0, 1, 0xFFFF])
 def test_first_is_always_new(sequence: int) -> None:
-    assert len(EcpReceive(RATIFIED).receive(request(sequence))) == 2
+    assert len(EcpReceive(RATIFIED).receive(request(sequence), 14, NOW)) == 2
 
 
 def test_same_number_other_content() -> None:
     """Ratified: a repetition all the same. Draft: lldpad numbers anew, so the content tells (interop-notes P7)."""
     for edition, delivered in ((RATIFIED, False), (DRAFT, True)):
         receive = EcpReceive(edition)
-        receive.receive(request(1, b"a"))
-        assert (Deliver(SUBTYPE_VDP, b"b") in receive.receive(request(1, b"b"))) is delivered
+        receive.receive(request(1, b"a"), 14, NOW)
+        assert (Deliver(SUBTYPE_VDP, b"b") in receive.receive(request(1, b"b"), 14, NOW)) is delivered
 
 
 def test_other_subtypes() -> None:
     """Subtype 2 is acknowledged and goes nowhere, unknown ones are left unanswered (sheet ecp.md 2)."""
     receive = EcpReceive(RATIFIED)
-    assert receive.receive(request(1, subtype=SUBTYPE_PE_CSP)) == [
+    assert receive.receive(request(1, subtype=SUBTYPE_PE_CSP), 14, NOW) == [
         SendEcpdu(Ecpdu(Operation.ACKNOWLEDGE, SUBTYPE_PE_CSP, 1))
     ]
-    assert receive.receive(request(1, subtype=3)) == []
-    assert Deliver(SUBTYPE_VDP, b"x") in receive.receive(request(1)), "each subtype has its numbers"
+    assert receive.receive(request(1, subtype=3), 14, NOW) == []
+    assert Deliver(SUBTYPE_VDP, b"x") in receive.receive(request(1), 14, NOW), "each subtype has its numbers"
     assert receive.statistics.other_subtypes == 2
 
 
@@ -186,7 +187,7 @@ def test_on_a_bad_wire(edition: Edition, seed: int) -> None:
             current = number.to_bytes(2, "big")
             act(transmit.send(current, now))
         while wire:
-            for effect in receive.receive(wire.popleft()):
+            for effect in receive.receive(wire.popleft(), 8, now):
                 match effect:
                     case SendEcpdu(ecpdu):
                         emit(back, ecpdu)
@@ -200,3 +201,14 @@ def test_on_a_bad_wire(edition: Edition, seed: int) -> None:
     if not overtakes and edition is RATIFIED:
         assert delivered == sorted(set(delivered)), "once each, in order"
     assert len(confirmed) > 130
+
+
+@EDITIONS
+def test_a_number_that_comes_again_after_a_while_is_new(edition: Edition) -> None:
+    """A lldpad that was started anew begins with 1 again, and may ask for the very same."""
+    receive = EcpReceive(edition)
+    late = 2 * edition.ack_timer(14) + LATE
+    assert len(receive.receive(request(1), 14, NOW)) == 2
+    assert len(receive.receive(request(1), 14, NOW + late)) == 1, "a repetition"
+    assert len(receive.receive(request(1), 14, NOW + 2 * late)) == 1, "and another one"
+    assert len(receive.receive(request(1), 14, NOW + 3 * late + 1)) == 2

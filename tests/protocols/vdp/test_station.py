@@ -570,18 +570,36 @@ def test_asked_again_while_released() -> None:
     assert bench.outcome(ticket) is Outcome.GRANTED
 
 
-def test_strict_peer_gets_other_filters_by_way_of_a_deassociate() -> None:
-    """lldpad's bridge never answers other filters of a VSI that it knows (interop-notes V6)."""
+@pytest.mark.parametrize("says_so", [True, False])
+def test_strict_peer_gets_other_filters_when_it_has_let_go(says_so: bool) -> None:
+    """lldpad's bridge holds what was released until toutKeepAlive, and never answers other filters before."""
     bench = wait()
     bench.station.strict_peer = True
     ticket = bench.ask(asking(vid=200))
     (farewell,) = bench.send()
     assert farewell.mode is Mode.DEASSOCIATE and farewell.filters == filters(100)
     bench.hear(answer(farewell))
+    assert bench.state is State.BACKOFF and not bench.send()
+    assert bench.changes[-1].status.reason == "the switch still holds it with other filters"
+    if says_so:
+        bench.hear(asking(Mode.DEASSOCIATE))
+    else:
+        assert bench.wait() == RATIFIED.timers(3, 14, 20, 20).tolerance
     (request,) = bench.send()
     assert request.mode is Mode.ASSOCIATE and request.filters == filters(200)
     bench.hear(answer(request))
     assert bench.outcome(ticket) is Outcome.GRANTED
+
+
+def test_strict_peer_takes_what_it_holds_at_once() -> None:
+    """The same filters, or what makes another VSI to it."""
+    for again in (asking(), asking(vid=200, number=1), replace(asking(vid=200), type_id=9)):
+        bench = wait()
+        bench.station.strict_peer = True
+        bench.release()
+        bench.hear(*map(answer, bench.send()))
+        bench.ask(again)
+        assert bench.send() == [again]
 
 
 @pytest.mark.parametrize("persistent", [True, False])
