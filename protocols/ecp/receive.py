@@ -34,7 +34,7 @@ class EcpReceive:
         self.statistics = statistics or ReceiveStatistics()
         self._edition = edition
         self._heard: Instant = 0
-        self._last: tuple[int, int, bytes] | None = None
+        self._last: tuple[int, bytes] | None = None
 
     def receive(self, request: Ecpdu, rte: int, now: Instant) -> list[Effect]:
         """The acknowledgement comes first: the peer waits for it, and what is delivered takes time.
@@ -47,15 +47,15 @@ class EcpReceive:
             return []
         self.statistics.acks += 1
         effects: list[Effect] = [SendEcpdu(self._edition.acknowledgement(request))]
-        content = request.payload if self._edition.content_counts else b""
-        this = (request.subtype, request.sequence, content)
+        if request.subtype != SUBTYPE_VDP:
+            # Its numbers are its own: they neither repeat VDP's nor come between VDP's and their repetitions.
+            self.statistics.other_subtypes += 1
+            return effects
+        this = (request.sequence, request.payload if self._edition.content_counts else b"")
         repeated = this == self._last and now - self._heard <= 2 * self._edition.ack_timer(rte) + LATE
         self._last, self._heard = this, now
         if repeated:
             self.statistics.duplicates += 1
-            return effects
-        if request.subtype == SUBTYPE_VDP:
-            effects.append(Deliver(request.subtype, request.payload))
         else:
-            self.statistics.other_subtypes += 1
+            effects.append(Deliver(request.subtype, request.payload))
         return effects

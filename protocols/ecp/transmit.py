@@ -68,7 +68,8 @@ class EcpTransmit:
 
     def acknowledge(self, ecpdu: Ecpdu, now: Instant) -> list[Effect]:
         """An acknowledgement has come; one that is not for what is in flight is ignored."""
-        if self._payload is None or ecpdu.sequence not in self._unacknowledged:
+        ours = ecpdu.subtype == SUBTYPE_VDP and ecpdu.sequence in self._unacknowledged
+        if self._payload is None or not ours:
             self.statistics.unmatched_acks += 1
             return []
         self.statistics.acks += 1
