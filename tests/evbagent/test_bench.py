@@ -12,7 +12,8 @@ from tests.bench.run import BENCHMARKS
 from tests.bench.statewatch import StateWatch
 from tests.bench.usage import cpu_ns, resident
 from tests.bench.vsiclients import Asked, confirmed_uuid, spec, vdptool_request
-from tests.bench.vsipair import answered_after
+from tests.bench.vsimany import Run, Runs
+from tests.bench.vsipair import Kind, answered_after
 from tests.support.namespaces import CapturedFrame
 from tests.support.rig import BRIDGE_MAC, STATION_MAC
 from tests.support.vdpdus import RESPONSE, EcpOctets, numbered, ratified_ulpdu
@@ -125,6 +126,14 @@ def test_the_answer_on_the_wire_is_the_one_to_this_request() -> None:
 def test_lost_vsis_are_counted() -> None:
     assert (Asked(100, 98, 49.0).lost, Asked(100, 98, 49.0).each) == (2, 0.5)
     assert Asked(3, 0, 0.0).each == 0.0
+
+
+def test_runs_that_lost_too_many_do_not_count() -> None:
+    kind = Kind("evbagent", "evbagent", 14)
+    lossy, whole = (Run(Asked(100, confirmed, 1.0 * confirmed), 0.1, 70.0, 50.0, 0) for confirmed in (89, 91))
+    samples = Runs({kind: [lossy, whole]}, {}).samples(kind, lambda run: run.asked.milliseconds)
+    assert samples.values == (91.0,) and "1 of 2 runs of evbagent station" in samples.missing
+    assert Runs({kind: []}, {kind: "the bridge has died"}).samples(kind, lambda run: run.lost).missing.endswith("died")
 
 
 def test_usage_of_a_process() -> None:

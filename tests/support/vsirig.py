@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evbagent.client import Client
+from evbagent.statefile import read_state
 from tests.support.agent import ROOT, Agent, environment
 from tests.support.namespaces import Namespace, PacketTap, link_pair, wait_until
 from tests.support.vdpdus import DEASSOCIATE, KINDS, EcpOctets, VsiOctets, ecp_octets
@@ -123,10 +124,11 @@ def states(agent: Agent, interface: str) -> dict[str, str]:
 
 
 def wait_for_states(agent: Agent, interface: str, wanted: Mapping[str, str], timeout: float = 10.0) -> None:
-    """Until the interface has these VSIs in these states, and no others."""
+    """Until the interface has these VSIs in these states, and no others. The file that says so is a valid one."""
 
     def look() -> bool:
-        return states(agent, interface) == wanted
+        # A file of hundreds of VSIs takes longer to be held against the schema than all that is waited for.
+        return _states(agent.state_dir, interface) == wanted
 
     try:
         wait_until(look, f"{len(wanted)} VSIs of {interface} are as wanted", timeout)
@@ -134,6 +136,13 @@ def wait_for_states(agent: Agent, interface: str, wanted: Mapping[str, str], tim
         found = states(agent, interface)
         wrong = {key: found.get(key) for key in {*found, *wanted} if found.get(key) != wanted.get(key)}
         raise AssertionError(f"{error}; these are not: {wrong}\n{agent.log.read_text()[-3000:]}") from None
+    agent.state()
+
+
+def _states(state_dir: Path, interface: str) -> dict[str, str] | None:
+    document = read_state(state_dir).document
+    uplinks = [uplink for uplink in document["uplinks"] if uplink["name"] == interface] if document else []
+    return {vsi["vsi-id"]: vsi["state"] for vsi in uplinks[0]["vsis"]} if uplinks else None
 
 
 def wait_for_vsi(

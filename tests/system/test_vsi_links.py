@@ -1,7 +1,6 @@
 """VSIs where links are not as one would have them: shared, small, changed under way; and VSIs that are large."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from tests.support.vsirig import (
     address,
     ask,
     associated,
+    clear,
     deassociated,
     instance,
     kinds,
@@ -41,61 +41,65 @@ def reload(agent: Agent, config: str) -> None:
     wait_until(lambda: agent.log.read_text().count("configuration reloaded") > before, "the configuration is read")
 
 
-@contextmanager
-def two_hosts(directory: Path) -> Iterator[tuple[Agent, Agent, Agent]]:
-    """On one Linux bridge without STP, which forwards what is sent to the nearest customer bridge; it comes last."""
-    for name in ("a", "b", "s"):
-        (directory / name).mkdir()
+Hosts = tuple[Agent, Agent, Agent]
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """Two, on one Linux bridge without STP, which forwards what is sent to the nearest customer bridge; it is last."""
+    directories = [tmp_path_factory.mktemp(name) for name in ("a", "b", "switch")]
     with Namespace("host-a") as a, Namespace("host-b") as b, Namespace("switch") as switch:
         for host, port, number in ((a, "p-a", 1), (b, "p-b", 2)):
             macs = (f"02:00:00:00:0a:{number:02x}", f"02:00:00:00:0b:{number:02x}")
             link_pair(host, HERE, switch, port, left_mac=macs[0], right_mac=macs[1])
         switch.bridge("br0", ["p-a", "p-b"])
         with (
-            Agent(switch, directory / "s", ["p-*"], role="bridge") as bridge,
-            Agent(a, directory / "a", [HERE]) as here,
-            Agent(b, directory / "b", [HERE]) as there,
+            Agent(switch, directories[2], ["p-*"], role="bridge") as bridge,
+            Agent(a, directories[0], [HERE]) as here,
+            Agent(b, directories[1], [HERE]) as there,
         ):
             for agent in (here, there):
                 agent.wait_for_relay(HERE, "active")
             yield here, there, bridge
 
 
-def test_two_hosts_on_one_bridge(tmp_path: Path) -> None:
+def test_two_hosts_on_one_bridge(hosts: Hosts) -> None:
     """Each has its own VSIs on its own port, though they overhear each other."""
-    with two_hosts(tmp_path) as (here, there, bridge):
-        for agent, port, numbers in ((here, "p-a", range(200)), (there, "p-b", range(100, 300))):
-            ask(agent, HERE, [spec(number) for number in numbers])
-            wait_for_states(bridge, port, associated(numbers))
-        for agent, numbers in ((here, range(200)), (there, range(100, 300))):
-            wait_for_states(agent, HERE, associated(numbers))
+    here, there, bridge = hosts
+    for agent, port, numbers in ((here, "p-a", range(100, 300)), (there, "p-b", range(200, 400))):
+        ask(agent, HERE, [spec(number) for number in numbers])
+        wait_for_states(bridge, port, associated(numbers))
+    for agent, numbers in ((here, range(100, 300)), (there, range(200, 400))):
+        wait_for_states(agent, HERE, associated(numbers))
+        clear(agent, HERE)
 
 
-def test_a_guest_that_migrates(tmp_path: Path) -> None:
+def test_a_guest_that_migrates(hosts: Hosts) -> None:
     """What the host that it leaves tells the switch is nothing to the host that it goes to."""
-    with two_hosts(tmp_path) as (here, there, bridge):
-        ask(here, HERE, [spec(1)])
-        ask(there, HERE, [spec(1, "preassociate-rr", hint="migrate")])
-        ask(here, HERE, [spec(1, hint="suspend")])
-        ask(there, HERE, [spec(1)])
-        document = wait_for_vsi(there, HERE, 1, lambda document: document["state"] == "associated")
-        ask(here, HERE, [spec(1, "deassociate")])
-        ask(there, HERE, [spec(2)])
-        wait_for_states(there, HERE, associated([1, 2]))
-        assert vsis(there, HERE)[instance(1)] == document
-        wait_for_states(bridge, "p-a", {})
-        wait_for_states(bridge, "p-b", associated([1, 2]))
+    here, there, bridge = hosts
+    ask(here, HERE, [spec(1)])
+    ask(there, HERE, [spec(1, "preassociate-rr", hint="migrate")])
+    ask(here, HERE, [spec(1, hint="suspend")])
+    ask(there, HERE, [spec(1)])
+    document = wait_for_vsi(there, HERE, 1, lambda document: document["state"] == "associated")
+    ask(here, HERE, [spec(1, "deassociate")])
+    ask(there, HERE, [spec(2)])
+    wait_for_states(there, HERE, associated([1, 2]))
+    assert vsis(there, HERE)[instance(1)] == document
+    wait_for_states(bridge, "p-a", {})
+    wait_for_states(bridge, "p-b", associated([1, 2]))
 
 
-def test_who_acknowledges(tmp_path: Path) -> None:
+def test_who_acknowledges(hosts: Hosts) -> None:
     """The switch alone, else what it has not heard would be taken for heard."""
-    with two_hosts(tmp_path) as (here, there, _), PacketTap(there.namespace, HERE) as tap:
+    here, there, _ = hosts
+    with PacketTap(there.namespace, HERE) as tap:
         ask(here, HERE, [spec(1)])
         ask(there, HERE, [spec(2)])
         ecpdus = [(frame, ecp_octets(frame.data)) for frame in tap.drain()]
-        heard = {ecpdu.sequence for frame, ecpdu in ecpdus if ecpdu and frame.source == SWITCH}
-        acknowledged = {ecpdu.sequence for frame, ecpdu in ecpdus if ecpdu and frame.outgoing and ecpdu.acknowledgment}
-        assert acknowledged and acknowledged <= heard
+    heard = {ecpdu.sequence for frame, ecpdu in ecpdus if ecpdu and frame.source == SWITCH}
+    acknowledged = {ecpdu.sequence for frame, ecpdu in ecpdus if ecpdu and frame.outgoing and ecpdu.acknowledgment}
+    assert acknowledged and acknowledged <= heard
 
 
 def test_a_link_of_small_frames(tmp_path: Path) -> None:

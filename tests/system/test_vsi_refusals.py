@@ -225,7 +225,7 @@ def test_on_the_command_line(agents: tuple[Agent, Agent]) -> None:
     assert refusal(vsi(station, "associate", "s-ratified", 1, profile=typed("ratified", 1 << 24)), 1).startswith(
         "type:"
     )
-    done = vsi(station, "associate", "s-ratified", 1, filters=[f"{vid % 4095}-{address(1)}" for vid in range(3000)])
+    done = vsi(station, "associate", "s-ratified", 1, filters=[f"{vid % 4095}-{address(1)}" for vid in range(2700)])
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1 and len(done.stderr) < 200
     reason = refusal(vsi(station, "associate", "eth7", 1), 1)
     assert reason == "interface: the agent does not serve eth7"

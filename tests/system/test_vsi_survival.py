@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ from tests.support.vsirig import (
 pytestmark = pytest.mark.system
 
 HERE, THERE = "s-one", "p-one"
-Plain = tuple[Agent, Agent, Overheard]
+Pair = tuple[Agent, Agent, Overheard]
 
 MANY = 200
 FEW = 40
@@ -50,7 +51,7 @@ PATIENT = "[evb]\nkeep-alive-exponent = 16\necp-ack-timer-exponent = 10\n"
 
 
 @contextmanager
-def pair(directory: Path, station: str = "", bridge: str = "") -> Iterator[Plain]:
+def pair(directory: Path, station: str = "", bridge: str = "") -> Iterator[Pair]:
     with (
         linked_agents(directory, ["one"], station=station, bridge=bridge) as (here, there),
         overheard(here.namespace, HERE) as wire,
@@ -65,12 +66,28 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Agent, Ag
 
 
 @pytest.fixture
-def plain(shared: tuple[Agent, Agent]) -> Iterator[Plain]:
+def plain(shared: tuple[Agent, Agent]) -> Iterator[Pair]:
     """A pair as it is without configuration, running and with no VSIs when the test is over."""
-    station, bridge = shared
+    yield from used(shared)
+
+
+@pytest.fixture(scope="module")
+def shared_forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Agent, Agent]]:
+    with linked_agents(tmp_path_factory.mktemp("forgetful"), ["one"], station=FORGETFUL, bridge=FORGETFUL) as agents:
+        yield agents
+
+
+@pytest.fixture
+def forgetful(shared_forgetful: tuple[Agent, Agent]) -> Iterator[Pair]:
+    """The same, of a switch that forgets soon."""
+    yield from used(shared_forgetful)
+
+
+def used(agents: tuple[Agent, Agent]) -> Iterator[Pair]:
+    station, bridge = agents
     with overheard(station.namespace, HERE) as wire:
         yield station, bridge, wire
-    for agent in shared:
+    for agent in agents:
         if agent.process is None:
             agent.start()
     clear(station, HERE)
@@ -96,7 +113,8 @@ def test_agent_killed(tmp_path: Path, edition: str) -> None:
     config = f'[evb]\nedition = "{edition}"\n'
     with pair(tmp_path, config, config) as (station, bridge, wire):
         ask(station, HERE, [spec(number, manager=MANAGERS[edition]) for number in range(MANY)])
-        more = [spec(MANY, "preassociate"), spec(MANY + 1, "preassociate-rr"), spec(MANY + 2), spec(MANY + 3)]
+        vm: dict[str, Any] = {"vm-name": "web", "vm-uuid": instance(9), "vm-address": "192.0.2.9", "hint": "migrate"}
+        more = [spec(MANY, "preassociate"), spec(MANY + 1, "preassociate-rr"), spec(MANY + 2), spec(MANY + 3, **vm)]
         ask(station, HERE, [{**each, "manager": MANAGERS[edition]} for each in more])
         ask(station, HERE, [spec(MANY + 2, "deassociate")])
         wanted = {
@@ -106,13 +124,14 @@ def test_agent_killed(tmp_path: Path, edition: str) -> None:
         }
         wait_for_both(station, bridge, wanted)
         before, shown = since(bridge, THERE), vsis(station, HERE)
-        wire.said()
+        said = {tlv.vsi_id: tlv for tlv in wire.said()[0] if tlv.uuid != instance(MANY + 2)}
         for _ in range(2):
             station.kill()
             station.start()
             wait_for_states(station, HERE, wanted)
             asked, answered = wire.said()
-            assert len(asked) == len(wanted) and deassociated(asked + answered) == []
+            assert deassociated(asked + answered) == []
+            assert len(asked) == len(wanted) and {tlv.vsi_id: tlv for tlv in asked} == said
         assert since(bridge, THERE) == before
         again = vsis(station, HERE)
         assert [{**again[key], "since": ""} for key in shown] == [{**shown[key], "since": ""} for key in shown]
@@ -172,7 +191,7 @@ def settled(station: Agent) -> bool:
 
 def test_journal_that_broke_off(tmp_path: Path) -> None:
     """Half a line, or lines that mean nothing: what is before and after them is there."""
-    with pair(tmp_path, FORGETFUL, FORGETFUL) as (station, bridge, _):
+    with pair(tmp_path) as (station, bridge, _):
         ask(station, HERE, [spec(number) for number in range(10)])
         station.kill()
         journal = station.state_dir / "vsis.journal"
@@ -190,10 +209,9 @@ def test_journal_that_broke_off(tmp_path: Path) -> None:
         assert "vsis.journal is ignored" in station.log.read_text()
         assert states(station, HERE) == {}
         assert vsi(station, "associate", HERE, 1).returncode == 0
-        wait_for_states(bridge, THERE, associated([1]))
 
 
-def test_stopped_and_kept(plain: Plain) -> None:
+def test_stopped_and_kept(plain: Pair) -> None:
     """The default: a restart of the service is nobody's farewell."""
     station, bridge, wire = plain
     ask(station, HERE, [spec(number) for number in range(FEW)])
@@ -230,37 +248,50 @@ def test_stopped_and_deassociated(tmp_path: Path) -> None:
 # Silence.
 
 
-def test_kept_alive(tmp_path: Path) -> None:
+def test_kept_alive(forgetful: Pair) -> None:
     """Again and again, many in one ECPDU, with the VIDs that were assigned; nothing changes at either end."""
-    with pair(tmp_path, FORGETFUL, FORGETFUL) as (station, bridge, wire):
-        ask(station, HERE, [spec(number, vid=0) for number in range(50)])
-        wait_for_both(station, bridge, associated(range(50)))
-        before = since(station, HERE), since(bridge, THERE)
-        wire.said()
-        sleep(1)
-        asked, answered = wire.said()
-        assert (since(station, HERE), since(bridge, THERE)) == before
-        assert {*kinds(asked)} == {*kinds(answered)} == {"associate"}
-        assert {tlv.vids for tlv in (*asked, *answered)} == {(2,)}
-        for number in range(50):
-            assert 4 <= sum(tlv.uuid == instance(number) for tlv in asked) <= 8
+    station, bridge, wire = forgetful
+    ask(station, HERE, [spec(number, vid=0) for number in range(50)])
+    wait_for_both(station, bridge, associated(range(50)))
+    before = since(station, HERE), since(bridge, THERE)
+    wire.said()
+    sleep(0.8)
+    asked, answered = wire.said()
+    assert (since(station, HERE), since(bridge, THERE)) == before
+    assert {*kinds(asked)} == {*kinds(answered)} == {"associate"}
+    assert {tlv.vids for tlv in (*asked, *answered)} == {(2,)}
+    for number in range(50):
+        assert 3 <= sum(tlv.uuid == instance(number) for tlv in asked) <= 8
 
 
-def test_station_silent_for_too_long(tmp_path: Path) -> None:
+def test_station_silent_for_too_long(forgetful: Pair) -> None:
     """The switch takes its VSIs for gone; when the station is back so are they."""
-    with pair(tmp_path, FORGETFUL, FORGETFUL) as (station, bridge, wire):
+    station, bridge, wire = forgetful
+    ask(station, HERE, [spec(number) for number in range(20)])
+    os.kill(station.pid, signal.SIGSTOP)
+    wait_for_states(bridge, THERE, {})
+    os.kill(station.pid, signal.SIGCONT)
+    wait_for_both(station, bridge, associated(range(20)))
+    assert deassociated(wire.said()[0]) == []
+
+
+@pytest.mark.xfail(reason="what the switch ended while it was asked again is repeated after seconds only")
+def test_agent_away_for_too_long(tmp_path: Path) -> None:
+    """The switch is still telling that it took them away: the new agent asks again as soon as it has heard it."""
+    config = "[evb]\nkeep-alive-exponent = 14\n"
+    with pair(tmp_path, config, config) as (station, bridge, _):
         ask(station, HERE, [spec(number) for number in range(20)])
-        os.kill(station.pid, signal.SIGSTOP)
+        wait_for_states(bridge, THERE, associated(range(20)))
+        station.kill()
         wait_for_states(bridge, THERE, {})
-        os.kill(station.pid, signal.SIGCONT)
-        wait_for_both(station, bridge, associated(range(20)))
-        assert deassociated(wire.said()[0]) == []
+        station.start()
+        wait_for_states(station, HERE, associated(range(20)), 1)
 
 
 # The switch.
 
 
-def test_switch_killed(plain: Plain) -> None:
+def test_switch_killed(plain: Pair) -> None:
     """It knows nothing any more, and is told at once, by a station that has seen it start."""
     station, bridge, wire = plain
     ask(station, HERE, [spec(number, vid=0) for number in range(FEW)])
@@ -274,7 +305,7 @@ def test_switch_killed(plain: Plain) -> None:
         assert deassociated(asked + answered) == [] and len(asked) >= FEW
 
 
-def test_switch_stopped(plain: Plain) -> None:
+def test_switch_stopped(plain: Pair) -> None:
     """Nothing is associated while it is away, and that is said; what is asked meanwhile waits for it."""
     station, bridge, wire = plain
     ask(station, HERE, [spec(number) for number in range(3)])
@@ -288,7 +319,7 @@ def test_switch_stopped(plain: Plain) -> None:
     assert deassociated(wire.said()[0]) == []
 
 
-def test_both_killed(plain: Plain) -> None:
+def test_both_killed(plain: Pair) -> None:
     station, bridge, wire = plain
     ask(station, HERE, [spec(number) for number in range(FEW)])
     for first, second in ((station, bridge), (bridge, station)):
@@ -324,7 +355,7 @@ def test_switch_replaced(tmp_path: Path) -> None:
 # The link.
 
 
-def test_link_down_and_up(plain: Plain) -> None:
+def test_link_down_and_up(plain: Pair) -> None:
     """Down: nothing is associated at either end. Up: all is as before, however often that happens."""
     station, bridge, _ = plain
     ask(station, HERE, [spec(number) for number in range(FEW)])

@@ -1,6 +1,8 @@
 """ECPDUs of both editions: real frames both ways, and everything that is wrong with one."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protocols.ecp.draft import DRAFT
 from protocols.ecp.edition import Edition
@@ -70,18 +72,57 @@ def test_truncated_anywhere(edition: Edition) -> None:
         assert error.value.offset == length
 
 
+@pytest.mark.parametrize(("edition", "name"), CAPTURED, ids=[name for _, name in CAPTURED])
+def test_captured_truncated_and_changed(edition: Edition, name: str) -> None:
+    """Real frames: cut anywhere, and each octet of the header with each value. Never anything but DecodeError."""
+    frames = [frame[14:] for _, frame in captured(name) if int.from_bytes(frame[12:14], "big") in edition.ethertypes]
+    for octets in {frame[: edition.overhead]: frame for frame in frames}.values():
+        for length in range(len(octets)):
+            if length < edition.overhead:
+                with pytest.raises(DecodeError):
+                    edition.decode(octets[:length])
+            else:
+                assert edition.encode(edition.decode(octets[:length])) == octets[:length]
+        for place in range(edition.overhead):
+            for value in range(256):
+                same_or_nothing(edition, octets[:place] + bytes([value]) + octets[place + 1 :])
+
+
+def same_or_nothing(edition: Edition, octets: bytes) -> None:
+    """A value that encodes to the same octets, or DecodeError."""
+    try:
+        ecpdu = edition.decode(octets)
+    except DecodeError:
+        return
+    assert edition.encode(ecpdu) == octets
+
+
+@EDITIONS
+@given(octets=st.binary(max_size=64))
+def test_any_octets(edition: Edition, octets: bytes) -> None:
+    same_or_nothing(edition, octets)
+    same_or_nothing(edition, edition.encode(Ecpdu(REQUEST, SUBTYPE_VDP, 0))[:-2] + octets)
+
+
+@EDITIONS
+@given(
+    operation=st.sampled_from(Operation),
+    subtype=st.integers(0, 0x3FF),
+    sequence=st.integers(0, 0xFFFF),
+    payload=st.binary(max_size=64),
+)
+def test_any_value(edition: Edition, operation: Operation, subtype: int, sequence: int, payload: bytes) -> None:
+    """What is said is understood. The draft's header has no place for a subtype."""
+    ecpdu = Ecpdu(operation, subtype if edition is RATIFIED else SUBTYPE_VDP, sequence, payload)
+    assert edition.decode(edition.encode(ecpdu)) == ecpdu
+
+
 @EDITIONS
 def test_any_octet_changed(edition: Edition) -> None:
-    """A value that encodes to the same octets, or DecodeError."""
     whole = edition.encode(Ecpdu(REQUEST, SUBTYPE_VDP, 0x1234, b"payload"))
     for place in range(len(whole)):
         for value in range(256):
-            changed = whole[:place] + bytes([value]) + whole[place + 1 :]
-            try:
-                ecpdu = edition.decode(changed)
-            except DecodeError:
-                continue
-            assert edition.encode(ecpdu) == changed
+            same_or_nothing(edition, whole[:place] + bytes([value]) + whole[place + 1 :])
 
 
 @pytest.mark.parametrize(
