@@ -12,9 +12,9 @@ from evbagent.netlink import Link
 from protocols.edge import MILLISECOND, EdgeSettings
 from protocols.evb.status import Edition, EvbCapability, EvbParameters, EvbSettings
 from protocols.frame import Scope, parse_mac
+from protocols.lldp.addresses import AddressFamily
 from protocols.lldp.agent import AdminStatus
 from protocols.lldp.tlvs import (
-    AddressFamily,
     Capability,
     ChassisId,
     ChassisIdSubtype,

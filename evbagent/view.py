@@ -14,6 +14,7 @@ from msgspec import Raw
 from evbagent.attachments import Attachment, Attachments
 from evbagent.driver import boottime
 from evbagent.netlink import Link
+from evbagent.tlvview_basic import basic_document, management_address
 from protocols.edge import Edge
 from protocols.evb.bridge import EvbBridge
 from protocols.evb.station import EvbStation
@@ -21,20 +22,7 @@ from protocols.evb.status import EvbTlv, Exponent, RelayStatus, Role
 from protocols.frame import format_mac
 from protocols.lldp.agent import LldpAgent
 from protocols.lldp.mib import RemoteSystem
-from protocols.lldp.tlvs import (
-    AddressFamily,
-    Capability,
-    ChassisIdSubtype,
-    InterfaceNumbering,
-    ManagementAddress,
-    OrganizationalTlv,
-    PortDescription,
-    PortIdSubtype,
-    SystemCapabilities,
-    SystemDescription,
-    SystemName,
-    UnrecognizedTlv,
-)
+from protocols.lldp.tlvs import ManagementAddress, OrganizationalTlv, UnrecognizedTlv
 from protocols.stack import EDITIONS, PortStack
 from protocols.timers import SECOND, Instant
 
@@ -148,10 +136,8 @@ def neighbor_document(remote: RemoteSystem) -> Json:
     pdu = remote.pdu
     document: Json = {
         "remote-index": remote.index,
-        "chassis-id-subtype": _name(ChassisIdSubtype, pdu.chassis_id.subtype),
-        "chassis-id": pdu.chassis_id.text,
-        "port-id-subtype": _name(PortIdSubtype, pdu.port_id.subtype),
-        "port-id": pdu.port_id.text,
+        **basic_document(pdu.chassis_id),
+        **basic_document(pdu.port_id),
         "time-to-live": pdu.ttl,
         "port-desc": None,
         "system-name": None,
@@ -168,22 +154,15 @@ def neighbor_document(remote: RemoteSystem) -> Json:
     }
     for tlv in pdu.optional:
         match tlv:
-            case PortDescription():
-                document["port-desc"] = tlv.text
-            case SystemName():
-                document["system-name"] = tlv.text
-            case SystemDescription():
-                document["system-description"] = tlv.text
-            case SystemCapabilities(supported, enabled):
-                document["system-capabilities-supported"] = _flags(supported)
-                document["system-capabilities-enabled"] = _flags(enabled)
             case ManagementAddress():
-                document["management-address"].append(_address(tlv))
+                document["management-address"].append(management_address(tlv))
             case OrganizationalTlv(oui, subtype, value):
                 info = {"info-identifier": oui.hex("-"), "info-subtype": subtype, "remote-info": value.hex()}
                 document["remote-org-defined-info"].append(info)
             case UnrecognizedTlv(type_, value):
                 document["remote-unknown-tlv"].append({"tlv-type": type_, "tlv-info": value.hex()})
+            case _:
+                document |= basic_document(tlv)
     return document
 
 
@@ -303,25 +282,3 @@ def _rol(exponent: Exponent | None) -> str | None:
     if exponent is None:
         return None
     return "remote" if exponent.remote else "local"
-
-
-def _name(kind: type, value: int) -> str:
-    try:
-        return kind(value).name.lower().replace("_", "-")
-    except ValueError:
-        return f"reserved-{value}"
-
-
-def _flags(bits: int) -> list[str]:
-    known = [str(flag.name).lower().replace("_", "-") for flag in Capability if bits & flag]
-    unknown = [f"reserved-{bit}" for bit in range(16) if bits & 1 << bit & ~sum(Capability)]
-    return known + unknown
-
-
-def _address(tlv: ManagementAddress) -> Json:
-    return {
-        "address-subtype": _name(AddressFamily, tlv.subtype),
-        "address": tlv.text,
-        "if-subtype": _name(InterfaceNumbering, tlv.numbering),
-        "if-id": tlv.number,
-    }

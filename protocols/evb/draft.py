@@ -3,42 +3,76 @@
 It names no role; both sides say what they support and what they have configured.
 """
 
-from construct import BitsInteger, BitStruct, Flag, Int8ub, Int16ub, Padding, Struct
+from dataclasses import dataclass
+
+from construct import BitsInteger, BitStruct, Flag, Padding
 
 from protocols.errors import DecodeError
 from protocols.evb.status import Edition, EvbCapability, EvbTlv, RelayStatus, Statement
+from protocols.layout import Layout
 
 LENGTH = 9  # after OUI and subtype; exactly this is sent (interop-notes E3)
 
-_MODES = BitStruct("standard" / Flag, "relay" / Flag, Padding(6))
-_CAPABILITIES = BitStruct(Padding(5), "bits" / BitsInteger(3))
-_BODY = Struct(
-    "supported_modes" / _MODES,
-    "supported_capabilities" / _CAPABILITIES,
-    "configured_modes" / _MODES,
-    "configured_capabilities" / _CAPABILITIES,
-    "supported_vsis" / Int16ub,
-    "configured_vsis" / Int16ub,
-    "rte" / Int8ub,
-).compile()
+
+@dataclass(frozen=True, slots=True)
+class DraftTlv:
+    """The TLV field by field; capabilities are bits of `EvbCapability`."""
+
+    supported_standard: bool
+    supported_relay: bool
+    supported_capabilities: int
+    configured_standard: bool
+    configured_relay: bool
+    configured_capabilities: int
+    supported_vsis: int
+    configured_vsis: int
+    rte: int
+
+
+_BODY = Layout(
+    DraftTlv,
+    BitStruct(
+        "supported_standard" / Flag,
+        "supported_relay" / Flag,
+        Padding(11),
+        "supported_capabilities" / BitsInteger(3),
+        "configured_standard" / Flag,
+        "configured_relay" / Flag,
+        Padding(11),
+        "configured_capabilities" / BitsInteger(3),
+        "supported_vsis" / BitsInteger(16),
+        "configured_vsis" / BitsInteger(16),
+        "rte" / BitsInteger(8),
+    ),
+)
+
+
+def decode_fields(body: bytes) -> DraftTlv:
+    """Read the octets after OUI and subtype; what follows the first nine is ignored, fewer are a DecodeError."""
+    if len(body) < LENGTH:
+        raise DecodeError(f"draft EVB TLV has {len(body)} octets after its subtype, needs {LENGTH}")
+    return _BODY.decode(body)
+
+
+def encode_fields(fields: DraftTlv) -> bytes:
+    """The octets after OUI and subtype; ValueError when a field does not fit."""
+    return _BODY.encode(fields)
 
 
 def decode(body: bytes) -> EvbTlv:
-    """Read the octets after OUI and subtype; DecodeError when short, or when no forwarding mode is supported."""
-    if len(body) < LENGTH:
-        raise DecodeError(f"draft EVB TLV has {len(body)} octets after its subtype, needs {LENGTH}")
-    fields = _BODY.parse(body[:LENGTH])  # cannot fail: every value of these octets means something
-    if not (fields.supported_modes.standard or fields.supported_modes.relay):
+    """What the octets after OUI and subtype say; DecodeError when short, or when no forwarding mode is supported."""
+    fields = decode_fields(body)
+    if not (fields.supported_standard or fields.supported_relay):
         raise DecodeError("draft EVB TLV supports no forwarding mode")
-    supported = EvbCapability(fields.supported_capabilities.bits)
-    configured = EvbCapability(fields.configured_capabilities.bits)
-    relay = fields.supported_modes.relay
+    supported = EvbCapability(fields.supported_capabilities)
+    configured = EvbCapability(fields.configured_capabilities)
+    relay = fields.supported_relay
     return EvbTlv(
         role=None,
         relay_capable=relay,
         relay_request=relay,
-        relay_control=fields.configured_modes.relay,
-        relay_status=RelayStatus.TRUE if fields.configured_modes.relay else RelayStatus.FALSE,
+        relay_control=fields.configured_relay,
+        relay_status=RelayStatus.TRUE if fields.configured_relay else RelayStatus.FALSE,
         rte=fields.rte,
         capabilities=supported,
         agreed_capabilities=configured,
@@ -52,17 +86,17 @@ def encode(statement: Statement) -> bytes:
     relay = statement.relay_capable or statement.relay_request
     agreed = statement.agreed_capabilities
     vdp = bool(agreed & EvbCapability.VDP)
-    return bytes(
-        _BODY.build(
-            {
-                "supported_modes": {"standard": not relay, "relay": relay},
-                "supported_capabilities": {"bits": int(own.capabilities)},
-                "configured_modes": {"standard": not statement.relay_control, "relay": statement.relay_control},
-                "configured_capabilities": {"bits": int(agreed)},
-                "supported_vsis": min(own.max_vsis, 0xFFFF) if vdp else 0,
-                "configured_vsis": min(statement.vsis, 0xFFFF) if vdp else 0,
-                "rte": own.rte,  # never the greater of both: an echo would not come down again (interop-notes E7)
-            }
+    return encode_fields(
+        DraftTlv(
+            supported_standard=not relay,
+            supported_relay=relay,
+            supported_capabilities=int(own.capabilities),
+            configured_standard=not statement.relay_control,
+            configured_relay=statement.relay_control,
+            configured_capabilities=int(agreed),
+            supported_vsis=min(own.max_vsis, 0xFFFF) if vdp else 0,
+            configured_vsis=min(statement.vsis, 0xFFFF) if vdp else 0,
+            rte=own.rte,  # never the greater of both: an echo would not come down again (interop-notes E7)
         )
     )
 

@@ -1,41 +1,77 @@
 """The EVB TLV of IEEE 802.1Qbg-2012 / 802.1Q clause D.2.12: OUI 00-80-C2, subtype 13 (sheet `evb-tlv.md` 2)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from construct import BitsInteger, BitStruct, Flag, Padding
 
 from protocols.errors import DecodeError
 from protocols.evb.status import Edition, EvbTlv, Exponent, RelayStatus, Role, Statement
+from protocols.layout import Layout
 
 LENGTH = 5  # after OUI and subtype. Exactly this is sent: a longer TLV overwrites lldpad's memory (interop-notes E3)
 NOT_SUPPORTED, BRIDGE, STATION = 0, 1, 2
 
 _MODES: Mapping[int, Role] = {BRIDGE: Role.BRIDGE, STATION: Role.STATION}
-_BODY = BitStruct(
-    Padding(5),
-    "bgid" / Flag,
-    "rrcap" / Flag,
-    "rrctr" / Flag,
-    Padding(4),
-    "sgid" / Flag,
-    "rrreq" / Flag,
-    "rrstat" / BitsInteger(2),
-    "retries" / BitsInteger(3),
-    "rte" / BitsInteger(5),
-    "mode" / BitsInteger(2),
-    "rwd_remote" / Flag,
-    "rwd" / BitsInteger(5),
-    Padding(2),
-    "rka_remote" / Flag,
-    "rka" / BitsInteger(5),
-).compile()
 
 
-def decode(body: bytes) -> EvbTlv:
+@dataclass(frozen=True, slots=True)
+class RatifiedTlv:
+    """The TLV field by field, whoever owns them; `_remote` is ROL."""
+
+    bgid: bool
+    rrcap: bool
+    rrctr: bool
+    sgid: bool
+    rrreq: bool
+    rrstat: int
+    retries: int
+    rte: int
+    mode: int
+    rwd_remote: bool
+    rwd: int
+    rka_remote: bool
+    rka: int
+
+
+_BODY = Layout(
+    RatifiedTlv,
+    BitStruct(
+        Padding(5),
+        "bgid" / Flag,
+        "rrcap" / Flag,
+        "rrctr" / Flag,
+        Padding(4),
+        "sgid" / Flag,
+        "rrreq" / Flag,
+        "rrstat" / BitsInteger(2),
+        "retries" / BitsInteger(3),
+        "rte" / BitsInteger(5),
+        "mode" / BitsInteger(2),
+        "rwd_remote" / Flag,
+        "rwd" / BitsInteger(5),
+        Padding(2),
+        "rka_remote" / Flag,
+        "rka" / BitsInteger(5),
+    ),
+)
+
+
+def decode_fields(body: bytes) -> RatifiedTlv:
     """Read the octets after OUI and subtype; what follows the first five is ignored, fewer are a DecodeError."""
     if len(body) < LENGTH:
         raise DecodeError(f"EVB TLV has {len(body)} octets after its subtype, needs {LENGTH}")
-    fields = _BODY.parse(body[:LENGTH])  # cannot fail: every value of these octets means something
+    return _BODY.decode(body)
+
+
+def encode_fields(fields: RatifiedTlv) -> bytes:
+    """The octets after OUI and subtype; ValueError when a field does not fit."""
+    return _BODY.encode(fields)
+
+
+def decode(body: bytes) -> EvbTlv:
+    """What the octets after OUI and subtype say; see `decode_fields`."""
+    fields = decode_fields(body)
     role = _MODES.get(fields.mode)
     bridge = role is Role.BRIDGE
     return EvbTlv(
@@ -59,25 +95,22 @@ def encode(statement: Statement) -> bytes:
     """The octets after OUI and subtype; the peer's status octet is copied as it was received."""
     own, rwd, rka = statement.parameters, statement.rwd, statement.rka
     bridge = statement.role is Role.BRIDGE
-    body = bytearray(
-        _BODY.build(
-            {
-                "bgid": own.group_ids,
-                "rrcap": statement.relay_capable,
-                "rrctr": statement.relay_control,
-                "sgid": own.group_ids,
-                "rrreq": statement.relay_request,
-                "rrstat": statement.relay_status,
-                "retries": own.retries,
-                "rte": own.rte,
-                "mode": BRIDGE if bridge else STATION,
-                "rwd_remote": rwd.remote,
-                "rwd": rwd.value,
-                "rka_remote": rka.remote,
-                "rka": rka.value,
-            }
-        )
+    fields = RatifiedTlv(
+        bgid=own.group_ids,
+        rrcap=statement.relay_capable,
+        rrctr=statement.relay_control,
+        sgid=own.group_ids,
+        rrreq=statement.relay_request,
+        rrstat=statement.relay_status,
+        retries=own.retries,
+        rte=own.rte,
+        mode=BRIDGE if bridge else STATION,
+        rwd_remote=rwd.remote,
+        rwd=rwd.value,
+        rka_remote=rka.remote,
+        rka=rka.value,
     )
+    body = bytearray(encode_fields(fields))
     body[1 if bridge else 0] = statement.peer.own_octet if statement.peer else 0
     return bytes(body)
 

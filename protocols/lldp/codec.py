@@ -8,6 +8,7 @@ from construct import Construct, ConstructError, Container, Int8ub, Int16ub, Int
 
 from protocols.errors import DecodeError
 from protocols.lldp.tlvs import (
+    BasicTlv,
     ChassisId,
     Lldpdu,
     ManagementAddress,
@@ -18,9 +19,10 @@ from protocols.lldp.tlvs import (
     SystemCapabilities,
     SystemDescription,
     SystemName,
+    TimeToLive,
     UnrecognizedTlv,
 )
-from protocols.tlv import RawTlv, encode_tlv, walk
+from protocols.tlv import HEADER, RawTlv, encode_tlv, walk
 
 CHASSIS_ID, PORT_ID, TIME_TO_LIVE = 1, 2, 3
 PORT_DESCRIPTION, SYSTEM_NAME, SYSTEM_DESCRIPTION, SYSTEM_CAPABILITIES, MANAGEMENT_ADDRESS = 4, 5, 6, 7, 8
@@ -77,11 +79,10 @@ def decode_lldpdu(payload: bytes) -> Reading:
 
 def encode_lldpdu(pdu: Lldpdu) -> bytes:
     """The LLDPDU with its End TLV; ValueError when a value does not fit its TLV."""
-    _fits("time to live", pdu.ttl, 0, 0xFFFF)
     parts = [
         encode_tlv(CHASSIS_ID, _identifier("chassis ID", pdu.chassis_id)),
         encode_tlv(PORT_ID, _identifier("port ID", pdu.port_id)),
-        encode_tlv(TIME_TO_LIVE, pdu.ttl.to_bytes(2, "big")),
+        encode_tlv(TIME_TO_LIVE, _time_to_live(pdu.ttl)),
     ]
     return b"".join([*parts, *(_encode_optional(tlv) for tlv in pdu.optional), END_OF_LLDPDU])
 
@@ -89,6 +90,29 @@ def encode_lldpdu(pdu: Lldpdu) -> bytes:
 def shutdown(chassis_id: ChassisId, port_id: PortId) -> bytes:
     """The shutdown LLDPDU: identifiers, a TTL of 0, nothing else."""
     return encode_lldpdu(Lldpdu(chassis_id, port_id, 0))
+
+
+def decode_basic(tlv: RawTlv) -> BasicTlv:
+    """One TLV by itself, whichever its place; an organizational one is passed on undecoded."""
+    if tlv.type == CHASSIS_ID:
+        return ChassisId(*_split_identifier(tlv))
+    if tlv.type == PORT_ID:
+        return PortId(*_split_identifier(tlv))
+    if tlv.type == TIME_TO_LIVE:
+        return TimeToLive(_seconds(tlv))
+    return _decode_optional(tlv)
+
+
+def encode_basic(value: BasicTlv) -> bytes:
+    """The information string of one TLV; ValueError when the value does not fit it."""
+    match value:
+        case ChassisId():
+            return _identifier("chassis ID", value)
+        case PortId():
+            return _identifier("port ID", value)
+        case TimeToLive(seconds):
+            return _time_to_live(seconds)
+    return _encode_optional(value)[HEADER:]
 
 
 _MANDATORY_NAMES = ("chassis ID", "port ID", "time to live")
@@ -108,15 +132,23 @@ def _mandatory(tlvs: tuple[RawTlv, ...], end: int) -> tuple[ChassisId, PortId, i
     for tlv in tlvs[3:]:
         if tlv.type in (CHASSIS_ID, PORT_ID, TIME_TO_LIVE):
             raise DecodeError(f"a second {_MANDATORY_NAMES[tlv.type - 1]} TLV", tlv.offset)
-    for tlv, name in zip(tlvs[:2], _MANDATORY_NAMES, strict=False):
-        if not 2 <= len(tlv.value) <= 1 + MAX_IDENTIFIER:
-            raise DecodeError(f"{name} TLV of {len(tlv.value)} octets", tlv.offset)
-        if not 1 <= tlv.value[0] <= MAX_SUBTYPE:
-            raise DecodeError(f"{name} subtype {tlv.value[0]} is reserved", tlv.offset)
-    if len(tlvs[2].value) < 2:
-        raise DecodeError(f"time to live TLV of {len(tlvs[2].value)} octets", tlvs[2].offset)
-    chassis, port, ttl = (tlv.value for tlv in tlvs[:3])
-    return ChassisId(chassis[0], chassis[1:]), PortId(port[0], port[1:]), int.from_bytes(ttl[:2], "big")
+    chassis, port = (_split_identifier(tlv) for tlv in tlvs[:2])
+    return ChassisId(*chassis), PortId(*port), _seconds(tlvs[2])
+
+
+def _split_identifier(tlv: RawTlv) -> tuple[int, bytes]:
+    name, length = _MANDATORY_NAMES[tlv.type - 1], len(tlv.value)
+    if not 2 <= length <= 1 + MAX_IDENTIFIER:
+        raise DecodeError(f"{name} TLV of {length} octets", tlv.offset)
+    if not 1 <= tlv.value[0] <= MAX_SUBTYPE:
+        raise DecodeError(f"{name} subtype {tlv.value[0]} is reserved", tlv.offset)
+    return tlv.value[0], tlv.value[1:]
+
+
+def _seconds(tlv: RawTlv) -> int:
+    if len(tlv.value) < 2:
+        raise DecodeError(f"time to live TLV of {len(tlv.value)} octets", tlv.offset)
+    return int.from_bytes(tlv.value[:2], "big")
 
 
 def _once(value: OptionalTlv) -> object:
@@ -199,6 +231,11 @@ def _identifier(name: str, identifier: ChassisId | PortId) -> bytes:
     _fits(f"{name} subtype", identifier.subtype, 1, MAX_SUBTYPE)
     _fits(f"length of a {name}", len(identifier.id), 1, MAX_IDENTIFIER)
     return bytes([identifier.subtype]) + identifier.id
+
+
+def _time_to_live(seconds: int) -> bytes:
+    _fits("time to live", seconds, 0, 0xFFFF)
+    return seconds.to_bytes(2, "big")
 
 
 def _text(value: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from ipaddress import ip_address
+
+from protocols.lldp.addresses import network_address, text
 
 Msap = tuple[int, bytes, int, bytes]
 """Chassis ID subtype and octets, port ID subtype and octets: the key of a neighbour."""
@@ -26,17 +27,6 @@ class PortIdSubtype(IntEnum):
     INTERFACE_NAME = 5
     AGENT_CIRCUIT_ID = 6
     LOCAL = 7
-
-
-class AddressFamily(IntEnum):
-    """IANA address family numbers that LLDP uses."""
-
-    IPV4 = 1
-    IPV6 = 2
-    NSAP = 3
-    ALL_802 = 6
-    E164 = 8
-    DNS = 16
 
 
 class InterfaceNumbering(IntEnum):
@@ -72,7 +62,7 @@ class ChassisId:
             return _hardware_address(self.id)
         if self.subtype == ChassisIdSubtype.NETWORK_ADDRESS:
             return network_address(self.id[0], self.id[1:])
-        return _text(self.id)
+        return text(self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +80,14 @@ class PortId:
             return network_address(self.id[0], self.id[1:])
         if self.subtype == PortIdSubtype.AGENT_CIRCUIT_ID:
             return self.id.hex()
-        return _text(self.id)
+        return text(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeToLive:
+    """How long the information holds; 0 is a shutdown."""
+
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ class PortDescription:
 
     @property
     def text(self) -> str:
-        return _text(self.value)
+        return text(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ class SystemName:
 
     @property
     def text(self) -> str:
-        return _text(self.value)
+        return text(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ class SystemDescription:
 
     @property
     def text(self) -> str:
-        return _text(self.value)
+        return text(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +166,7 @@ OptionalTlv = (
     | OrganizationalTlv
     | UnrecognizedTlv
 )
+BasicTlv = ChassisId | PortId | TimeToLive | OptionalTlv
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +183,6 @@ class Lldpdu:
         return self.chassis_id.subtype, self.chassis_id.id, self.port_id.subtype, self.port_id.id
 
 
-def network_address(family: int, address: bytes) -> str:
-    """IPv4 and IPv6 as usual, MAC addresses with colons, DNS names as text, everything else `FAMILY:HEX`."""
-    if (family, len(address)) in ((AddressFamily.IPV4, 4), (AddressFamily.IPV6, 16)):
-        return str(ip_address(address))
-    if family == AddressFamily.ALL_802:
-        return address.hex(":")
-    if family == AddressFamily.DNS:
-        return _text(address)
-    return f"{family}:{address.hex()}"
-
-
 def printable(text: str) -> str:
     """Text from the network for people: whatever a terminal could take as a command is spelled out."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -203,7 +190,3 @@ def printable(text: str) -> str:
 
 def _hardware_address(octets: bytes) -> str:
     return octets.hex(":")
-
-
-def _text(octets: bytes) -> str:
-    return octets.decode("utf-8", "backslashreplace")

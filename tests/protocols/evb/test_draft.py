@@ -6,6 +6,7 @@ from protocols.errors import DecodeError
 from protocols.evb import draft
 from protocols.evb.draft import DRAFT, decode, encode
 from protocols.evb.status import EvbCapability, EvbParameters, EvbTlv, RelayStatus, Role, Statement
+from tests.support.bodies import check_changed, check_cut
 from tests.support.wire import captured, evb_octets
 
 RTE, ECP, VDP = EvbCapability.RTE, EvbCapability.ECP, EvbCapability.VDP
@@ -109,6 +110,32 @@ def test_every_single_byte_change(position: int) -> None:
             assert (heard.capabilities, heard.agreed_capabilities) == (octets[1] & 7, octets[3] & 7)
             assert heard.rte == octets[8]
             assert (heard.retries, heard.rwd, heard.rka, heard.own_octet) == (None, None, None, 0)
+
+
+def write(fields: object) -> bytes:
+    return draft.encode_fields(fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("octets", [*DUMPS, "ffffffffffffffffff", "000000000000000000"])
+def test_fields_both_ways(octets: str) -> None:
+    """All that the TLV holds, but for its reserved bits."""
+    body = bytes.fromhex(octets)
+    check_changed(draft.decode_fields, write, body, "3ff83ff80000000000")
+    check_cut(draft.decode_fields, body)
+
+
+def test_fields() -> None:
+    assert draft.decode_fields(bytes.fromhex("400740070cdf00020f")) == draft.DraftTlv(
+        supported_standard=False,
+        supported_relay=True,
+        supported_capabilities=ALL,
+        configured_standard=False,
+        configured_relay=True,
+        configured_capabilities=ALL,
+        supported_vsis=3295,
+        configured_vsis=2,
+        rte=15,
+    )
 
 
 def test_what_is_sent_is_read_back() -> None:

@@ -8,6 +8,7 @@ from protocols.errors import DecodeError
 from protocols.evb import ratified
 from protocols.evb.ratified import RATIFIED, decode, encode
 from protocols.evb.status import EvbParameters, EvbTlv, Exponent, RelayStatus, Role, Statement
+from tests.support.bodies import check_changed, check_cut
 from tests.support.wire import captured, evb_octets
 
 # lldpad's octets (after OUI and subtype) in a negotiation, and their meaning.
@@ -65,6 +66,8 @@ DUMPS = {
     "070d8eb434": STATION_FINAL,
     "04008d5414": replace(BRIDGE_FIRST, relay_capable=False, own_octet=0x04),
 }
+
+RESERVED = "f8f00000c0"
 
 LLDPAD_STATION = EvbParameters(retries=3, rte=14, rwd=19, rka=20, group_ids=True)
 LLDPAD_BRIDGE = EvbParameters(retries=4, rte=13, rwd=20, rka=20, group_ids=True)
@@ -164,6 +167,39 @@ def test_every_single_byte_change(position: int) -> None:
             assert heard.role == {1: Role.BRIDGE, 2: Role.STATION}.get(rwd >> 6)
             from_bridge = rwd >> 6 == 1
             assert heard.group_ids is bool(bridge_status & 4 if from_bridge else station_status & 8)
+
+
+def write(fields: object) -> bytes:
+    return ratified.encode_fields(fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("octets", [*DUMPS, "0200f45f1f", "ffffffffff", "0000000000"])
+def test_fields_both_ways(octets: str) -> None:
+    """All that the TLV holds, but for its reserved bits, whoever owns it."""
+    body = bytes.fromhex(octets)
+    check_changed(ratified.decode_fields, write, body, RESERVED)
+    check_cut(ratified.decode_fields, body)
+
+
+def test_fields() -> None:
+    """As tcpdump reads the TLV of a test sender: R 7, RTE 20, a bridge's."""
+    assert ratified.decode_fields(bytes.fromhex("0200f45f1f")) == ratified.RatifiedTlv(
+        bgid=False,
+        rrcap=True,
+        rrctr=False,
+        sgid=False,
+        rrreq=False,
+        rrstat=0,
+        retries=7,
+        rte=20,
+        mode=ratified.BRIDGE,
+        rwd_remote=False,
+        rwd=31,
+        rka_remote=False,
+        rka=31,
+    )
+    with pytest.raises(ValueError, match="does not fit"):
+        ratified.encode_fields(replace(ratified.decode_fields(bytes(5)), rte=32))
 
 
 def test_what_is_sent_is_read_back_and_never_longer_than_five_octets() -> None:

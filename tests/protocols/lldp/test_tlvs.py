@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocols.lldp.addresses import AddressFamily, network_address
 from protocols.lldp.tlvs import (
-    AddressFamily,
     Capability,
     ChassisId,
     ChassisIdSubtype,
@@ -22,7 +22,6 @@ from protocols.lldp.tlvs import (
     SystemDescription,
     SystemName,
     UnrecognizedTlv,
-    network_address,
     printable,
 )
 
