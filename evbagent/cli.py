@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--config", type=Path, metavar="FILE", help="read this file alone, not /etc/evbagent")
     run.add_argument("--interface", action="append", metavar="GLOB", help="serve these links (default: physical ones)")
     run.add_argument("--role", choices=("station", "bridge"), help="play the station (host) or the bridge (switch)")
+    run.add_argument("--record", type=Path, metavar="DIR", help="take down all input there, for `evbagent replay`")
     run.add_argument("-v", "--verbose", action="store_true", help="log more")
 
     lab = _command(commands, "lab", _lab, "try all of it in private network namespaces on this machine", state=False)
@@ -107,6 +108,13 @@ def _parser() -> argparse.ArgumentParser:
     wait.add_argument("interface", metavar="IF")
     wait.add_argument("--for", dest="condition", required=True, metavar="neighbor|reflective-relay|vsi=ID")
     wait.add_argument("--timeout", type=_seconds, default=None, metavar="S")
+
+    decode = _command(commands, "decode", _decode, "print the LLDP, ECP and VDP frames of a capture", state=False)
+    decode.add_argument("file", metavar="FILE", help="pcap or pcapng, gzipped or not; - is standard input")
+
+    replay = _command(commands, "replay", _replay, "run a capture or a recording through the machines", state=False)
+    replay.add_argument("file", metavar="FILE", help="pcap, pcapng, or a file of `evbagent run --record`")
+    replay.add_argument("--role", choices=("station", "bridge"), default="station", help="the end of a capture to play")
 
     config = _group(commands, "config", "work on the configuration")
     check = _command(config, "check", _config_check, "validate", state=False)
@@ -178,6 +186,7 @@ def _run(arguments: argparse.Namespace) -> int:
         state_dir=arguments.state_dir,
         interfaces=tuple(arguments.interface) if arguments.interface else None,
         role=arguments.role,
+        record=arguments.record,
         verbose=arguments.verbose,
     )
 
@@ -291,6 +300,18 @@ def _wait(arguments: argparse.Namespace) -> int:
             sleep(min(RETRY_SECONDS, left))
         except ClientError as error:
             return complain(str(error))
+
+
+def _decode(arguments: argparse.Namespace) -> int:
+    from evbagent.commands_decode import decode
+
+    return decode(arguments)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from evbagent.commands_replay import replay
+
+    return replay(arguments)
 
 
 def _config_check(arguments: argparse.Namespace) -> int:

@@ -25,14 +25,25 @@ from evbagent.netlink import Link, LinkChange, LinkMonitor, RouteSocket
 from evbagent.netns import NamespaceFinder
 from evbagent.notify import notify
 from evbagent.port import Port
+from evbagent.recorder import Recorder
 from evbagent.state import StateWriter
+from evbagent.switchconfig import switch_rules
 from evbagent.uplinks import is_uplink, port_settings
 from evbagent.version import VERSION
 from evbagent.view import PortView, forwarding_mode, uplink_document, utc
 from evbagent.vsiservice import VsiService
 from protocols.evb.status import Role
 from protocols.frame import Scope
-from protocols.port import Event, ForwardingChanged, LinkState, NeighborEvent, NewSettings, RelayAble, WarningsChanged
+from protocols.port import (
+    Event,
+    ForwardingChanged,
+    LinkState,
+    NeighborEvent,
+    NewSettings,
+    PortSettings,
+    RelayAble,
+    WarningsChanged,
+)
 from protocols.stack import PortStack
 from protocols.vdp.status import VsiChanged
 
@@ -51,6 +62,7 @@ class Options:
     state_dir: Path
     interfaces: tuple[str, ...] | None = None
     role: str | None = None
+    record: Path | None = None
 
 
 class Daemon:
@@ -124,7 +136,9 @@ class Daemon:
         settings = self._settings(link.name)
         role = Role(settings.role)
         made = port_settings(link, settings, self._chassis_mac)
-        stack = PortStack(role, made, lambda: randbits(16), self._vsis.policy, link.index)
+        recorder = self._recorder(link, role, made)
+        sequences = recorder.sequence(_first_sequence) if recorder else _first_sequence
+        stack = PortStack(role, made, sequences, self._vsis.policy, link.index)
         try:
             socket = PacketSocket(link.index, [scope.address for scope in Scope], ecp=True)
         except OSError as error:
@@ -141,6 +155,7 @@ class Daemon:
             lambda event: self._indicate(port, event),
             lambda confirm: self._vsis.confirm(port, confirm),
             lambda: self._monitor.look_again(link.index),
+            record=recorder,
         )
         log.info("%s: serving as %s", link.name, role)
         if role is Role.BRIDGE:
@@ -150,6 +165,16 @@ class Daemon:
         self._attachments.answer(link.index, forwarding_mode(stack), stack.forwarding.reason)
         self._vsis.port_ready(port)
         self._touch(port)
+
+    def _recorder(self, link: Link, role: Role, settings: PortSettings) -> Recorder | None:
+        """A file for this port, where all that its machines are told is taken down."""
+        if self._options.record is None:
+            return None
+        now = boottime()
+        path = self._options.record / f"{link.name}-{now}.jsonl"
+        recorder = Recorder(path)
+        recorder.start(link.name, role, settings, switch_rules(self._config.switch), utc(now), now)
+        return recorder
 
     def _update(self, port: Port, link: Link) -> None:
         old, port.link = port.link, link
@@ -352,6 +377,10 @@ class Daemon:
             if not any(port.hairpin and port.hairpin.hairpin for port in reflecting):
                 return
             await asyncio.sleep(0.005)
+
+
+def _first_sequence() -> int:
+    return randbits(16)
 
 
 def _told(link: Link) -> tuple[object, ...]:

@@ -36,6 +36,14 @@ class FrameSocket(Protocol):
     def close(self) -> None: ...
 
 
+class Record(Protocol):
+    """Takes down what goes into the stack."""
+
+    def frame(self, data: bytes, now: Instant) -> None: ...
+    def request(self, request: Request, now: Instant) -> None: ...
+    def advance(self, now: Instant) -> None: ...
+
+
 class PortDriver:
     """Runs a stack. `configure` switches the port and says how it came out; `indicate` and `confirm` get every event,
     and every answer to a request for a VSI, at once.
@@ -54,6 +62,7 @@ class PortDriver:
         confirm: Callable[[Confirm], None],
         look_again: Callable[[], None],
         clock: Callable[[], Instant] = boottime,
+        record: Record | None = None,
     ) -> None:
         self.name = name
         self.stack = stack
@@ -65,6 +74,7 @@ class PortDriver:
         self._confirm = confirm
         self._look_again = look_again
         self._clock = clock
+        self._record = record
         self._last_frame: Instant = 0
         self._looked: Instant = 0
         self._timer: TimerHandle | None = None
@@ -74,7 +84,7 @@ class PortDriver:
 
     def request(self, request: Request) -> None:
         """Tell the stack something."""
-        self._run(self.stack.request(request, self._clock()))
+        self._run(self._ask(request))
         if request == LinkState(True):
             self._deliver_early()
         self._rearm()
@@ -98,7 +108,7 @@ class PortDriver:
                     self._looked = now
                     self._look_again()
                 continue
-            effects = self.stack.receive(frame, now)
+            effects = self._hear(frame, now)
             if effects:
                 self._run(effects)
             elif quiet:
@@ -110,7 +120,7 @@ class PortDriver:
         while self._early:
             heard, frame = self._early.popleft()
             if self._clock() - heard < SECOND:
-                self._run(self.stack.receive(frame, self._clock()))
+                self._run(self._hear(frame, self._clock()))
 
     def _run(self, effects: list[Effect]) -> None:
         queue = deque(effects)
@@ -120,11 +130,22 @@ class PortDriver:
                     self._send(data)
                 case Configure(setting):
                     outcome = self._configure(setting)
-                    queue.extend(self.stack.request(outcome, self._clock()))
+                    queue.extend(self._ask(outcome))
                 case Indicate(event):
                     self._indicate(event)
                 case Confirm() as confirm:
                     self._confirm(confirm)
+
+    def _ask(self, request: Request) -> list[Effect]:
+        now = self._clock()
+        if self._record:
+            self._record.request(request, now)
+        return self.stack.request(request, now)
+
+    def _hear(self, frame: bytes, now: Instant) -> list[Effect]:
+        if self._record:
+            self._record.frame(frame, now)
+        return self.stack.receive(frame, now)
 
     def _send(self, data: bytes) -> None:
         try:
@@ -151,7 +172,10 @@ class PortDriver:
     def _advance(self) -> None:
         self._timer = None
         self._timer_due = None
-        effects = self.stack.advance(self._clock())
+        now = self._clock()
+        if self._record:
+            self._record.advance(now)
+        effects = self.stack.advance(now)
         if effects:
             self._run(effects)
         self._rearm()

@@ -17,13 +17,18 @@ STARTED, FAILED = 0, 1
 
 
 def run(
-    config: Path | None, state_dir: Path, interfaces: tuple[str, ...] | None, role: str | None, verbose: bool = False
+    config: Path | None,
+    state_dir: Path,
+    interfaces: tuple[str, ...] | None,
+    role: str | None,
+    record: Path | None = None,
+    verbose: bool = False,
 ) -> int:
     """Run the agent until it is told to stop; the exit status."""
     _log_to_stderr(verbose)
     _allow_open_files()
     try:
-        asyncio.run(_serve(Options(config, state_dir, interfaces, role)))
+        asyncio.run(_serve(Options(config, state_dir, interfaces, role, record)))
     except (ConfigError, StateError, NetlinkError) as error:
         return _complain(str(error))
     except PermissionError as error:

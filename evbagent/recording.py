@@ -1,0 +1,236 @@
+"""The form of a recording: everything that went into a port's machines, one JSON line each, on the machines' own clock.
+
+Given the same inputs the machines do the same again, so a recording of what went wrong is a test of it
+(`evbagent run --record`, `evbagent replay`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from protocols.edge import EdgeSettings
+from protocols.evb.status import EvbCapability, EvbParameters, EvbSettings, Role
+from protocols.frame import Scope
+from protocols.lldp.agent import AdminStatus
+from protocols.lldp.codec import decode_lldpdu, encode_lldpdu
+from protocols.lldp.tlvs import ChassisId, Lldpdu, PortId
+from protocols.lldp.tx import TxSettings
+from protocols.port import (
+    LinkState,
+    NewSettings,
+    PolicyChanged,
+    PortSettings,
+    RelayAble,
+    RelaySet,
+    Request,
+    RequestVsis,
+    Shutdown,
+    WithdrawVsis,
+)
+from protocols.stack import EDITIONS
+from protocols.vdp.bridge import BridgeSettings
+from protocols.vdp.filter import FilterEntry, Filters
+from protocols.vdp.rules import PolicyRules, Rule
+from protocols.vdp.station import StationSettings
+from protocols.vdp.status import VsiRequest
+from protocols.vdp.vsi import Hint, Mode, OrganizationalTlv, Response, VsiId, VsiTlv
+
+FORM = "evbagent-recording-1"
+
+Json = dict[str, Any]
+Words = Mapping[str, Any]
+
+
+def start_line(interface: str, role: Role, settings: PortSettings, rules: PolicyRules, utc: str, now: int) -> Json:
+    """The first line. `now`: microseconds of the clock that all lines are on, which reads `utc` just now."""
+    return {
+        "recording": FORM,
+        "interface": interface,
+        "role": str(role),
+        "utc": utc,
+        "time": now,
+        "settings": _settings(settings),
+        "rules": _rules(rules),
+    }
+
+
+def read_start(line: Words) -> tuple[str, Role, PortSettings, PolicyRules, int]:
+    """Interface, role, settings, the switch's rules, time. Raises ValueError, KeyError or TypeError."""
+    if line.get("recording") != FORM:
+        raise ValueError(f"not a recording of the form {FORM}")
+    settings = _read_settings(line["settings"])
+    return str(line["interface"]), Role(line["role"]), settings, _read_rules(line["rules"]), int(line["time"])
+
+
+def request_line(request: Request) -> Json:
+    """A request as the fields of its line."""
+    match request:
+        case LinkState(enabled):
+            return {"input": "link", "enabled": enabled}
+        case NewSettings(settings):
+            return {"input": "settings", "settings": _settings(settings)}
+        case RelayAble(able, because):
+            return {"input": "relay-able", "able": able, "because": because}
+        case RelaySet(on, error):
+            return {"input": "relay-set", "on": on, "error": error}
+        case Shutdown():
+            return {"input": "shutdown"}
+        case RequestVsis(requests):
+            return {"input": "request-vsis", "requests": [_vsi_request(one) for one in requests]}
+        case WithdrawVsis(vsi_ids, reason):
+            ids = None if vsi_ids is None else [[vsi_id.format, vsi_id.octets.hex()] for vsi_id in vsi_ids]
+            return {"input": "withdraw-vsis", "vsi-ids": ids, "reason": reason}
+        case PolicyChanged():
+            return {"input": "policy-changed"}
+
+
+def read_request(line: Words) -> Request | None:
+    """The request of a line; None for lines of another kind. Raises ValueError, KeyError or TypeError."""
+    match line["input"]:
+        case "link":
+            return LinkState(bool(line["enabled"]))
+        case "settings":
+            return NewSettings(_read_settings(line["settings"]))
+        case "relay-able":
+            return RelayAble(bool(line["able"]), str(line["because"]))
+        case "relay-set":
+            return RelaySet(bool(line["on"]), line["error"])
+        case "shutdown":
+            return Shutdown()
+        case "request-vsis":
+            return RequestVsis(tuple(_read_vsi_request(one) for one in line["requests"]))
+        case "withdraw-vsis":
+            ids = line["vsi-ids"]
+            vsi_ids = None if ids is None else tuple(VsiId(int(kind), bytes.fromhex(octets)) for kind, octets in ids)
+            return WithdrawVsis(vsi_ids, str(line["reason"]))
+        case "policy-changed":
+            return PolicyChanged()
+    return None
+
+
+def _settings(settings: PortSettings) -> Json:
+    evb, edge = settings.evb, settings.edge
+    return {
+        "mac-address": settings.mac_address.hex(),
+        "lldpdus": {
+            str(scope): encode_lldpdu(Lldpdu(settings.chassis_id, settings.port_id, 1, settings.optional)).hex()
+            for scope in Scope
+        },
+        "admin-status": {str(scope): str(status) for scope, status in settings.admin_status.items()},
+        "tx": asdict(settings.tx),
+        "max-neighbors": settings.max_neighbors,
+        "evb": {
+            "editions": [edition.name for edition in evb.editions],
+            "reflective-relay": evb.reflective_relay,
+            "parameters": asdict(evb.parameters),
+        },
+        "edge": {**asdict(edge), "destination": edge.destination.hex() if edge.destination else None},
+    }
+
+
+def _read_settings(document: Words) -> PortSettings:
+    lldpdus = {Scope(scope): decode_lldpdu(bytes.fromhex(octets)).pdu for scope, octets in document["lldpdus"].items()}
+    pdu = lldpdus[Scope.NEAREST_CUSTOMER_BRIDGE]
+    evb, edge = document["evb"], dict(document["edge"])
+    parameters = dict(evb["parameters"])
+    parameters["capabilities"] = EvbCapability(parameters["capabilities"])
+    destination = edge.pop("destination")
+    return PortSettings(
+        mac_address=bytes.fromhex(document["mac-address"]),
+        chassis_id=ChassisId(pdu.chassis_id.subtype, pdu.chassis_id.id),
+        port_id=PortId(pdu.port_id.subtype, pdu.port_id.id),
+        optional=pdu.optional,
+        admin_status={Scope(scope): AdminStatus(status) for scope, status in document["admin-status"].items()},
+        tx=TxSettings(**document["tx"]),
+        max_neighbors=int(document["max-neighbors"]),
+        evb=EvbSettings(
+            tuple(EDITIONS[name] for name in evb["editions"]),
+            bool(evb["reflective-relay"]),
+            EvbParameters(**parameters),
+        ),
+        edge=EdgeSettings(
+            destination=bytes.fromhex(destination) if destination else None,
+            station=StationSettings(**edge.pop("station")),
+            bridge=BridgeSettings(**edge.pop("bridge")),
+            **edge,
+        ),
+    )
+
+
+def _vsi_request(request: VsiRequest) -> Json:
+    tlv = request.tlv
+    return {
+        "ticket": request.ticket,
+        "persistent": request.persistent,
+        "mode": tlv.mode.word,
+        "vsi-id": [tlv.vsi_id.format, tlv.vsi_id.octets.hex()],
+        "manager": tlv.manager.hex(),
+        "type": [tlv.type_id, tlv.version],
+        "filter-format": tlv.filters.format,
+        "filters": [
+            [entry.vid, entry.pcp, None if entry.mac is None else entry.mac.hex(), entry.group]
+            for entry in tlv.filters.entries
+        ],
+        "hint": int(tlv.hint),
+        "organizational": [[one.oui.hex(), one.value.hex()] for one in tlv.organizational],
+    }
+
+
+def _read_vsi_request(document: Words) -> VsiRequest:
+    kind, octets = document["vsi-id"]
+    type_id, version = document["type"]
+    entries = tuple(
+        FilterEntry(vid, pcp, None if mac is None else bytes.fromhex(mac), group)
+        for vid, pcp, mac, group in document["filters"]
+    )
+    tlv = VsiTlv(
+        next(mode for mode in Mode if mode.word == document["mode"]),
+        VsiId(int(kind), bytes.fromhex(octets)),
+        bytes.fromhex(document["manager"]),
+        int(type_id),
+        int(version),
+        Filters(int(document["filter-format"]), entries),
+        Hint(document["hint"]),
+        organizational=tuple(
+            OrganizationalTlv(bytes.fromhex(oui), bytes.fromhex(value)) for oui, value in document["organizational"]
+        ),
+    )
+    return VsiRequest(tlv, int(document["ticket"]), bool(document["persistent"]))
+
+
+def _rules(rules: PolicyRules) -> Json:
+    return {
+        "rules": [_rule(rule) for rule in rules.rules],
+        "default": _rule(rules.default),
+        "capacity": rules.capacity,
+        "exhausted": str(rules.exhausted),
+    }
+
+
+def _read_rules(document: Words) -> PolicyRules:
+    return PolicyRules(
+        tuple(_read_rule(rule) for rule in document["rules"]),
+        _read_rule(document["default"]),
+        document["capacity"],
+        Response(document["exhausted"]),
+    )
+
+
+def _rule(rule: Rule) -> Json:
+    plain = asdict(rule)
+    plain["managers"] = None if rule.managers is None else sorted(manager.hex() for manager in rule.managers)
+    instances = rule.instances
+    plain["instances"] = None if instances is None else sorted([one.format, one.octets.hex()] for one in instances)
+    return plain
+
+
+def _read_rule(document: Words) -> Rule:
+    fields = dict(document)
+    for key in ("type_ids", "versions", "vids", "assign"):
+        fields[key] = None if fields[key] is None else tuple((int(low), int(high)) for low, high in fields[key])
+    managers, instances = fields["managers"], fields["instances"]
+    fields["managers"] = None if managers is None else frozenset(bytes.fromhex(one) for one in managers)
+    if instances is not None:
+        fields["instances"] = frozenset(VsiId(int(kind), bytes.fromhex(octets)) for kind, octets in instances)
+    fields["response"] = Response(fields["response"])
+    return Rule(**fields)
