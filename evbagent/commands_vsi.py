@@ -8,6 +8,7 @@ from evbagent.show import answer_line, answer_text, escape
 from evbagent.terminal import DONE, FAILED, UNANSWERED, UNMET, complain, print_json
 
 GRACE_SECONDS = 5.0
+MOST_FILTERS = 243
 OPTIONS = ("manager", "type", "type_version", "filter", "hint", "vm_name", "vm_uuid", "vm_address")
 STATUSES = (("granted", DONE), ("refused", UNMET), ("timed-out", UNANSWERED), ("link-lost", UNANSWERED))
 
@@ -19,6 +20,10 @@ def request(arguments: argparse.Namespace) -> int:
     spec |= {"id": 1, "request": arguments.request, "instance": arguments.instance, "wait": arguments.wait}
     if getattr(arguments, "persistent", False):
         spec["persistent"] = True
+    if len(spec.get("filter", ())) > MOST_FILTERS:
+        # The agent would say the same, but so many do not even fit into a message to it.
+        what = f"filter: there are {len(spec['filter'])} entries, at most {MOST_FILTERS} fit into a TLV"
+        return complain(f"{arguments.interface}: VSI {arguments.instance}: {what}")
     try:
         with Client(arguments.state_dir) as client, client.vsi(arguments.interface) as session:
             session.request([spec])

@@ -289,6 +289,9 @@ class VdpStation:
             vsi.reason = "the switch still holds it with other filters"
         else:
             self._enter(vsi, following, now)
+        if what is Input.ENDED and vsi.state is State.PROC_WAIT and vsi.give_up is not None:
+            # What was there before has ended, and with it maybe what was asked: no need to wait long for an answer.
+            self._deadlines.start(vsi.request.vsi_id, min(vsi.give_up, now + FIRST_PAUSE))
         if transition.step is not None and (transition.step != "confirm" or following is not State.WAIT):
             self._changed(vsi, was)
 

@@ -184,6 +184,9 @@ class StationVsi:
         return None
 
     def refuse(self, news: News) -> State | None:
+        """Refused. Whoever asked is told, and it is theirs to ask again; where nobody asked it was our own doing."""
+        if self.tickets:
+            self.returns = False
         self._note(news)
         self._unconfirm()
         self.settle(Outcome.REFUSED)

@@ -275,7 +275,6 @@ def test_station_silent_for_too_long(forgetful: Pair) -> None:
     assert deassociated(wire.said()[0]) == []
 
 
-@pytest.mark.xfail(reason="what the switch ended while it was asked again is repeated after seconds only")
 def test_agent_away_for_too_long(tmp_path: Path) -> None:
     """The switch is still telling that it took them away: the new agent asks again as soon as it has heard it."""
     config = "[evb]\nkeep-alive-exponent = 14\n"
