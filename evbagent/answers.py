@@ -9,6 +9,7 @@ from msgspec import to_builtins
 from evbagent.attachments import Attachments
 from evbagent.config import Config
 from evbagent.control import ControlError
+from evbagent.neighborview import neighbor_rows
 from evbagent.port import Port
 from evbagent.view import (
     PortView,
@@ -16,7 +17,6 @@ from evbagent.view import (
     evb_document,
     forwarding_document,
     interface_document,
-    neighbor_document,
     statistics_document,
 )
 from evbagent.vsis import Answer, Session
@@ -52,12 +52,7 @@ class Answers:
         views = [self._view(port) for port in self._matching(glob)]
         match what:
             case "neighbors":
-                return [
-                    {"interface": view.link.name, "scope": str(scope), **neighbor_document(remote)}
-                    for view in views
-                    for scope, agent in view.stack.agents.items()
-                    for remote in agent.rx.remotes.systems()
-                ]
+                return neighbor_rows((view.link.name, view.stack.agents) for view in views)
             case "interfaces":
                 return [interface_document(view, self._attachments) for view in views]
             case "evb":

@@ -6,6 +6,7 @@ import os
 import signal
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import count
 from pathlib import Path
 from secrets import randbits
 from time import monotonic_ns
@@ -24,8 +25,9 @@ from evbagent.link import PacketSocket, check_permission
 from evbagent.netlink import Link, LinkChange, LinkMonitor, RouteSocket
 from evbagent.netns import NamespaceFinder
 from evbagent.notify import notify
+from evbagent.others import Surroundings
 from evbagent.port import Port
-from evbagent.recorder import Recorder
+from evbagent.recorder import record_port
 from evbagent.state import StateWriter
 from evbagent.switchconfig import switch_rules
 from evbagent.uplinks import is_uplink, port_settings
@@ -40,7 +42,6 @@ from protocols.port import (
     LinkState,
     NeighborEvent,
     NewSettings,
-    PortSettings,
     RelayAble,
     WarningsChanged,
 )
@@ -50,7 +51,8 @@ from protocols.vdp.status import VsiChanged
 log = logging.getLogger(__name__)
 
 VALIDITY_US = 60_000_000
-STATISTICS_INTERVAL_S = 300
+LOOK_AROUND_INTERVAL_S = 60
+STATISTICS_EVERY_LOOKS = 5
 WITHDRAWAL_S = 0.3
 
 
@@ -80,6 +82,7 @@ class Daemon:
         self._vsis = VsiService(
             self._ports, self._config, options.config, options.state_dir, lambda: self._is_watched, self._publish
         )
+        self._surroundings = Surroundings()
         self._control: ControlServer | None = None
         self._left_behind: dict[str, bool] = {}
         self._overflows = 0
@@ -136,7 +139,7 @@ class Daemon:
         settings = self._settings(link.name)
         role = Role(settings.role)
         made = port_settings(link, settings, self._chassis_mac)
-        recorder = self._recorder(link, role, made)
+        recorder = record_port(self._options.record, link.name, role, made, switch_rules(self._config.switch))
         sequences = recorder.sequence(_first_sequence) if recorder else _first_sequence
         stack = PortStack(role, made, sequences, self._vsis.policy, link.index)
         try:
@@ -165,16 +168,6 @@ class Daemon:
         self._attachments.answer(link.index, forwarding_mode(stack), stack.forwarding.reason)
         self._vsis.port_ready(port)
         self._touch(port)
-
-    def _recorder(self, link: Link, role: Role, settings: PortSettings) -> Recorder | None:
-        """A file for this port, where all that its machines are told is taken down."""
-        if self._options.record is None:
-            return None
-        now = boottime()
-        path = self._options.record / f"{link.name}-{now}.jsonl"
-        recorder = Recorder(path)
-        recorder.start(link.name, role, settings, switch_rules(self._config.switch), utc(now), now)
-        return recorder
 
     def _update(self, port: Port, link: Link) -> None:
         old, port.link = port.link, link
@@ -226,10 +219,7 @@ class Daemon:
             case VsiChanged():
                 self._vsis.changed(port, event)
             case WarningsChanged(warnings):
-                for warning in warnings:
-                    if warning not in port.warnings:
-                        log.warning("%s: %s", port.link.name, warning)
-                        self._publish(port, {"event": "warning", "warning": warning})
+                self._warn(port, warnings, port.warnings)
                 port.warnings = warnings
         self._touch(port)
 
@@ -341,14 +331,31 @@ class Daemon:
             self._attachments.answer(port.link.index, forwarding_mode(port.stack), forwarding.reason)
 
     async def _housekeeping(self) -> None:
-        """Wait for the end; now and then bring the statistics in the file up to date."""
-        while not self._stopping.is_set():
+        """Wait for the end; now and then look around, and bring the statistics in the file up to date."""
+        for looks in count(1):
             try:
-                await asyncio.wait_for(self._stopping.wait(), STATISTICS_INTERVAL_S)
+                await asyncio.wait_for(self._stopping.wait(), LOOK_AROUND_INTERVAL_S)
+                return
             except TimeoutError:
+                self._look_around()
+            if looks % STATISTICS_EVERY_LOOKS == 0:
                 self._attachments.verify_moved()
                 for port in self._ports.values():
                     self._touch(port)
+
+    def _look_around(self) -> None:
+        for index, texts in self._surroundings.look(self._monitor.links, self._ports).items():
+            port = self._ports.get(index)
+            if port and port.surroundings != texts:
+                self._warn(port, texts, port.surroundings)
+                port.surroundings = texts
+                self._touch(port)
+
+    def _warn(self, port: Port, warnings: tuple[str, ...], known: tuple[str, ...]) -> None:
+        for warning in warnings:
+            if warning not in known:
+                log.warning("%s: %s", port.link.name, warning)
+                self._publish(port, {"event": "warning", "warning": warning})
 
     async def _end(self) -> None:
         """Withdraw in an order that cuts nobody off: relay, guests, neighbours, bridge ports, files."""
@@ -359,6 +366,7 @@ class Daemon:
         if self._control:
             self._control.close()
         self._monitor.close()
+        self._surroundings.close()
         self._state.close()
         # The kernel takes some 10 ms to close a packet socket: all the rest is done by then.
         for port in self._ports.values():

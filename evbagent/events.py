@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Raw
 
 from evbagent.attachments import AttachmentEvent
-from evbagent.view import neighbor_document
+from evbagent.neighborview import changed_tlvs, neighbor_document
 from protocols.evb.status import Forwarding, Relay
 from protocols.frame import Scope
 from protocols.lldp.mib import RemoteAdded, RemoteChange, RemoteRemoved, RemoteUpdated, TooManyNeighbors
@@ -19,8 +19,10 @@ def neighbor_event(scope: Scope, change: RemoteChange) -> Json:
     match change:
         case RemoteAdded(remote):
             return {"event": "neighbor-added", "scope": str(scope), "neighbor": neighbor_document(remote)}
-        case RemoteUpdated(remote):
-            return {"event": "neighbor-updated", "scope": str(scope), "neighbor": neighbor_document(remote)}
+        case RemoteUpdated(remote, former):
+            changed = changed_tlvs(former, remote.pdu)
+            neighbor = neighbor_document(remote)
+            return {"event": "neighbor-updated", "scope": str(scope), "changed": changed, "neighbor": neighbor}
         case RemoteRemoved(remote, reason):
             neighbor = neighbor_document(remote)
             return {"event": "neighbor-removed", "scope": str(scope), "reason": str(reason), "neighbor": neighbor}

@@ -23,7 +23,10 @@ NOT_A_BRIDGE_PORT = "it is not a port of a bridge"
 
 @dataclass(slots=True)
 class Port:
-    """`since` is when the answer last changed, `fragment` its JSON for the state file (None: to be made anew)."""
+    """`since` is when the answer last changed, `fragment` its JSON for the state file (None: to be made anew).
+
+    `warnings` are its machines', `surroundings` those about others on the same NIC.
+    """
 
     route: RouteSocket
     link: Link
@@ -33,6 +36,7 @@ class Port:
     driver: PortDriver | None = None
     hairpin: HairpinPort | None = None
     warnings: tuple[str, ...] = ()
+    surroundings: tuple[str, ...] = ()
     fragment: Raw | None = None
 
     def take_charge(self, left_behind: dict[str, bool]) -> None:
@@ -77,7 +81,8 @@ class Port:
             for device in attachments.of(self.link.index)
             if not attachments.conforms(device)
         ]
-        return PortView(self.link, self.role, self.stack, self.since, bridge_port, (*self.warnings, *unmet), vsis)
+        warnings = (*self.warnings, *self.surroundings, *unmet)
+        return PortView(self.link, self.role, self.stack, self.since, bridge_port, warnings, vsis)
 
     def say_goodbye(self) -> None:
         """Guests, neighbours and the bridge port, in this order."""

@@ -7,6 +7,8 @@ from typing import Any, BinaryIO
 
 from msgspec.json import Encoder
 
+from evbagent.driver import boottime
+from evbagent.instants import utc
 from evbagent.recording import request_line, start_line
 from protocols.evb.status import Role
 from protocols.port import PortSettings, Request
@@ -16,6 +18,18 @@ from protocols.vdp.rules import PolicyRules
 MAX_OCTETS = 64 << 20
 
 log = logging.getLogger(__name__)
+
+
+def record_port(
+    directory: Path | None, interface: str, role: Role, settings: PortSettings, rules: PolicyRules
+) -> "Recorder | None":
+    """A file for this port, where all that its machines are told is taken down; None: nothing is to be recorded."""
+    if directory is None:
+        return None
+    now = boottime()
+    recorder = Recorder(directory / f"{interface}-{now}.jsonl")
+    recorder.start(interface, role, settings, rules, utc(now), now)
+    return recorder
 
 
 class Recorder:

@@ -14,12 +14,12 @@ from msgspec.json import Decoder
 
 from evbagent.capture import Capture, Frame
 from evbagent.events import forwarding_event, neighbor_event
+from evbagent.neighborview import neighbor_document
 from evbagent.recording import read_request, read_start
 from evbagent.view import (
     edge_statistics_document,
     evb_document,
     forwarding_mode,
-    neighbor_document,
     statistics_document,
 )
 from evbagent.vsiview import VsiDocuments
@@ -55,6 +55,7 @@ from protocols.vdp.policy import BridgePolicy
 from protocols.vdp.status import Confirm, VsiChanged, VsiRequest
 
 _OF_ANOTHER_ROLE: Mapping[Role, type] = {Role.STATION: WithdrawVsis, Role.BRIDGE: RequestVsis}
+_TIMES = frozenset({"first-heard", "last-heard", "last-change", "last-change-time"})
 MADE_UP_MAC = bytes.fromhex("020000000001")
 
 Json = dict[str, Any]
@@ -133,7 +134,7 @@ class Player:
                 {
                     "scope": str(scope),
                     "neighbors": [_timeless(neighbor_document(remote)) for remote in agent.rx.remotes.systems()],
-                    "statistics": statistics_document(agent),
+                    "statistics": _timeless(statistics_document(agent)),
                 }
                 for scope, agent in stack.agents.items()
             ],
@@ -242,9 +243,9 @@ def _teller(timeline: list[Json], begun: Instant) -> Callable[[Instant, Json], N
     return tell
 
 
-def _timeless(neighbor: Json) -> Json:
+def _timeless(document: Json) -> Json:
     """Without what depends on the clock of the machine that replays."""
-    return {key: value for key, value in neighbor.items() if key != "last-heard"}
+    return {key: value for key, value in document.items() if key not in _TIMES}
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, Json]]:

@@ -17,6 +17,10 @@ def render(what: str, data: Any, details: bool = False) -> str:
         return dumps(data, indent=2) + "\n"
     if not data:
         return f"no {what}\n"
+    if what == "neighbors":
+        from evbagent.show_neighbors import render_neighbors
+
+        return render_neighbors(data, details)
     if details or what not in _TABLES:
         return "\n".join(_details(row) for row in data)
     return _TABLES[what](data)

@@ -3,28 +3,23 @@
 Names are the leaves of ieee802-dot1ab-lldp and the objects of IEEE8021-EVB-MIB in kebab case.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from time import time
 from typing import Any
 
 from msgspec import Raw
 
 from evbagent.attachments import Attachment, Attachments
-from evbagent.driver import boottime
+from evbagent.evbview import evb_tlv_document
+from evbagent.instants import utc as utc
+from evbagent.neighborview import neighbor_documents, remote_statistics_document
 from evbagent.netlink import Link
-from evbagent.tlvview_basic import basic_document, management_address
 from protocols.edge import Edge
 from protocols.evb.bridge import EvbBridge
 from protocols.evb.station import EvbStation
-from protocols.evb.status import EvbTlv, Exponent, RelayStatus, Role
+from protocols.evb.status import Role
 from protocols.frame import format_mac
 from protocols.lldp.agent import LldpAgent
-from protocols.lldp.mib import RemoteSystem
-from protocols.lldp.tlvs import ManagementAddress, OrganizationalTlv, UnrecognizedTlv
-from protocols.stack import EDITIONS, PortStack
-from protocols.timers import SECOND, Instant
+from protocols.stack import PortStack
 
 Json = dict[str, Any]
 
@@ -75,7 +70,7 @@ def uplink_document(port: PortView, attachments: Attachments) -> Json:
                 "dest-mac-address": format_mac(scope.address),
                 "admin-status": str(agent.admin_status),
                 "too-many-neighbors": agent.rx.remotes.too_many_neighbors,
-                "neighbors": [neighbor_document(remote) for remote in agent.rx.remotes.systems()],
+                "neighbors": neighbor_documents(agent),
                 "statistics": statistics_document(agent),
             }
             for scope, agent in port.stack.agents.items()
@@ -131,57 +126,8 @@ def attachment_document(device: Attachment, attachments: Attachments) -> Json:
     }
 
 
-def neighbor_document(remote: RemoteSystem) -> Json:
-    """One remote-systems-data entry."""
-    pdu = remote.pdu
-    document: Json = {
-        "remote-index": remote.index,
-        **basic_document(pdu.chassis_id),
-        **basic_document(pdu.port_id),
-        "time-to-live": pdu.ttl,
-        "port-desc": None,
-        "system-name": None,
-        "system-description": None,
-        "system-capabilities-supported": [],
-        "system-capabilities-enabled": [],
-        "management-address": [],
-        "remote-org-defined-info": [],
-        "remote-unknown-tlv": [],
-        "source-mac-address": format_mac(remote.source),
-        "last-heard": utc(remote.last_heard),
-        "remote-changes": remote.changes,
-        "evb": neighbor_evb(remote),
-    }
-    for tlv in pdu.optional:
-        match tlv:
-            case ManagementAddress():
-                document["management-address"].append(management_address(tlv))
-            case OrganizationalTlv(oui, subtype, value):
-                info = {"info-identifier": oui.hex("-"), "info-subtype": subtype, "remote-info": value.hex()}
-                document["remote-org-defined-info"].append(info)
-            case UnrecognizedTlv(type_, value):
-                document["remote-unknown-tlv"].append({"tlv-type": type_, "tlv-info": value.hex()})
-            case _:
-                document |= basic_document(tlv)
-    return document
-
-
-def neighbor_evb(remote: RemoteSystem) -> Json | None:
-    """What the neighbour's EVB TLV says, in whichever edition, for the list of neighbours."""
-    for tlv in remote.pdu.optional:
-        if not isinstance(tlv, OrganizationalTlv):
-            continue
-        for edition in EDITIONS.values():
-            if (tlv.oui, tlv.subtype) == (edition.oui, edition.subtype):
-                try:
-                    return {"edition": edition.name, **evb_tlv_document(edition.decode(tlv.value))}
-                except ValueError:
-                    return None
-    return None
-
-
 def statistics_document(agent: LldpAgent) -> Json:
-    received, remotes = agent.rx.statistics, agent.rx.remotes.statistics
+    received = agent.rx.statistics
     return {
         "tx-total-frames": agent.tx_statistics.total,
         "tx-total-length-errors": agent.tx_statistics.length_errors,
@@ -190,11 +136,9 @@ def statistics_document(agent: LldpAgent) -> Json:
         "rx-error-frames": received.errors,
         "rx-total-discarded-tlvs": received.tlvs_discarded,
         "rx-total-unrecognized-tlvs": received.tlvs_unrecognized,
-        "rx-total-ageouts": remotes.ageouts,
+        "rx-total-ageouts": agent.rx.remotes.statistics.ageouts,
         "rx-own-frames": received.own,
-        "remote-inserts": remotes.inserts,
-        "remote-deletes": remotes.deletes,
-        "remote-drops": remotes.drops,
+        **remote_statistics_document(agent.rx.remotes),
     }
 
 
@@ -240,45 +184,3 @@ def evb_document(stack: PortStack) -> Json:
             "group-ids": operational.group_ids,
         },
     }
-
-
-def evb_tlv_document(tlv: EvbTlv, role: Role | None = None) -> Json:
-    """A TLV's fields; those that its sender does not own or its edition lacks are null."""
-    role = role or tlv.role
-    station, bridge = role is not Role.BRIDGE, role is not Role.STATION
-    return {
-        "evb-mode": str(role) if role else (None if tlv.usable else "not-supported"),
-        "reflective-relay-request": tlv.relay_request if station else None,
-        "reflective-relay-status": _STATUS[tlv.relay_status] if station else None,
-        "reflective-relay-capable": tlv.relay_capable if bridge else None,
-        "reflective-relay-control": tlv.relay_control if bridge else None,
-        "group-ids": tlv.group_ids,
-        "ecp-retries": tlv.retries,
-        "ecp-ack-timer-exponent": tlv.rte,
-        "resource-wait-delay-exponent": tlv.rwd.value if tlv.rwd else None,
-        "resource-wait-delay-rol": _rol(tlv.rwd),
-        "keep-alive-exponent": tlv.rka.value if tlv.rka else None,
-        "keep-alive-rol": _rol(tlv.rka),
-        "capabilities": None if tlv.capabilities is None else [str(flag.name).lower() for flag in tlv.capabilities],
-    }
-
-
-def utc(instant: Instant, clock: Callable[[], Instant] = boottime) -> str:
-    """An instant of CLOCK_BOOTTIME as UTC text, to the millisecond."""
-    seconds = time() - (clock() - instant) / SECOND
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-_STATUS: Mapping[RelayStatus, str] = {
-    RelayStatus.FALSE: "false",
-    RelayStatus.TRUE: "true",
-    RelayStatus.RESERVED: "unknown",
-    RelayStatus.UNKNOWN: "unknown",
-}
-
-
-def _rol(exponent: Exponent | None) -> str | None:
-    """Remote or local: which side's value the sender runs on."""
-    if exponent is None:
-        return None
-    return "remote" if exponent.remote else "local"

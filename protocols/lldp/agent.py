@@ -153,7 +153,7 @@ class LldpAgent:
 
     def _administer(self, now: Instant) -> list[RemoteChange]:
         self.tx.enable(self.port_enabled, self.admin_status.tx, now)
-        return self.rx.enable(self.port_enabled, self.admin_status.rx)
+        return self.rx.enable(self.port_enabled, self.admin_status.rx, now)
 
     def _lldpdu(self) -> bytes:
         if self._encoded is None:

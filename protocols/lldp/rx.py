@@ -38,18 +38,18 @@ class Receive:
         self.statistics = RxStatistics()
         self._recognizes = recognizes
 
-    def enable(self, port_enabled: bool, admin_rx: bool) -> list[RemoteChange]:
+    def enable(self, port_enabled: bool, admin_rx: bool, now: Instant) -> list[RemoteChange]:
         """portEnabled and the receiving half of adminStatus. A port that goes down keeps its neighbours: they age."""
         if not port_enabled:
             self.state = RxState.LLDP_WAIT_PORT_OPERATIONAL
             return []
         if not admin_rx:
             self.state = RxState.RX_LLDP_INITIALIZE
-            return self.remotes.clear(RemovalReason.REINITIALIZED)
+            return self.remotes.clear(RemovalReason.REINITIALIZED, now)
         if self.state is RxState.RX_WAIT_FOR_FRAME:
             return []
         self.state = RxState.RX_WAIT_FOR_FRAME
-        return self.remotes.clear(RemovalReason.REINITIALIZED)
+        return self.remotes.clear(RemovalReason.REINITIALIZED, now)
 
     def frame(self, source: bytes, payload: bytes, own: Msap, now: Instant) -> list[RemoteChange]:
         """RX_FRAME: rxProcessFrame(), then DELETE_INFO or UPDATE_INFO. `own` is our MSAP on this port."""
@@ -72,7 +72,7 @@ class Receive:
         strangers = self._strangers(reading)
         self._count(reading, strangers)
         if reading.pdu.ttl == 0:
-            return self.remotes.delete(reading.pdu.msap, RemovalReason.SHUTDOWN)
+            return self.remotes.delete(reading.pdu.msap, RemovalReason.SHUTDOWN, now)
         drops = self.remotes.statistics.drops
         changes = self.remotes.store(source, payload, reading, now, strangers)
         self.statistics.discarded += self.remotes.statistics.drops - drops

@@ -24,20 +24,36 @@ def reading(number: int, ttl: int = 121, name: bytes = b"", subtype: int = 7) ->
     return Reading(Lldpdu(ChassisId(subtype, b"chassis"), PortId(7, number.to_bytes(4, "big")), ttl, optional))
 
 
-def payload(number: int, ttl: int = 121, name: bytes = b"", padding: int = 0) -> bytes:
+def payload(number: int, ttl: int = 121, name: bytes = b"", padding: int = 0, subtype: int = 7) -> bytes:
     """What stands for the octets of that reading: the table only compares them."""
-    return repr((number, ttl, name)).encode() + bytes(padding)
+    return repr((number, ttl, name, subtype)).encode() + bytes(padding)
 
 
 class Table(RemoteSystems):
-    """The table, fed by number."""
+    """The table, fed by number. All have one chassis, each number an address of its own unless told otherwise."""
 
-    def hear(self, number: int, now: float, ttl: int = 121, name: bytes = b"", padding: int = 0) -> list[RemoteChange]:
+    def hear(
+        self,
+        number: int,
+        now: float,
+        ttl: int = 121,
+        name: bytes = b"",
+        padding: int = 0,
+        source: bytes | None = None,
+        subtype: int = 7,
+    ) -> list[RemoteChange]:
         instant = round(now * SECOND)
-        octets = payload(number, ttl, name, padding)
-        if self.refresh(SOURCE, octets, instant):
+        octets = payload(number, ttl, name, padding, subtype)
+        source = source or SOURCE[:2] + number.to_bytes(4, "big")
+        if self.refresh(source, octets, instant):
             return []
-        return self.store(SOURCE, octets, reading(number, ttl, name), instant)
+        return self.store(source, octets, reading(number, ttl, name, subtype), instant)
+
+    def leave(self, number: int, now: float = 0) -> list[RemoteChange]:
+        return self.delete(msap(number), RemovalReason.SHUTDOWN, round(now * SECOND))
+
+    def forget(self, now: float = 0) -> list[RemoteChange]:
+        return self.clear(RemovalReason.REINITIALIZED, round(now * SECOND))
 
     def age(self, now: float) -> list[RemoteChange]:
         return self.advance(round(now * SECOND))
@@ -59,8 +75,11 @@ def test_a_new_system_a_changed_one_and_an_unchanged_one() -> None:
     assert table.hear(1, 2, padding=5) == []
     (updated,) = table.hear(1, 3, name=b"now with a name")
     assert isinstance(updated, RemoteUpdated) and updated.remote is added.remote is table.get(msap(1))
-    assert (added.remote.changes, added.remote.first_heard, added.remote.last_heard) == (1, 0, 3 * SECOND)
-    assert (table.statistics.inserts, table.statistics.deletes, len(table)) == (1, 0, 1)
+    assert table.hear(1, 4, name=b"now with a name") == []
+    known = added.remote
+    assert (known.changes, known.refreshes) == (1, 3)
+    assert (known.first_heard, known.last_changed, known.last_heard) == (0, 3 * SECOND, 4 * SECOND)
+    assert (table.statistics.inserts, table.statistics.deletes, table.statistics.refreshes, len(table)) == (1, 0, 3, 1)
 
 
 def test_the_octets_of_an_earlier_lldpdu_are_not_recognised_any_more() -> None:
@@ -68,8 +87,9 @@ def test_the_octets_of_an_earlier_lldpdu_are_not_recognised_any_more() -> None:
     table.hear(1, 0)
     table.hear(1, 1, name=b"other")
     assert table.refresh(SOURCE, payload(1), 2 * SECOND) is None
-    assert isinstance(table.hear(1, 2)[0], RemoteUpdated)
-    table.delete(msap(1), RemovalReason.SHUTDOWN)
+    (updated,) = table.hear(1, 2)
+    assert isinstance(updated, RemoteUpdated) and updated.former.optional == (SystemName(b"other"),)
+    table.leave(1)
     assert table.refresh(SOURCE, payload(1), 2 * SECOND) is None
 
 
@@ -86,7 +106,7 @@ def test_indexes_are_never_given_twice() -> None:
     table = Table(1)
     for number in range(5):
         table.hear(number, number)
-        table.delete(msap(number), RemovalReason.SHUTDOWN)
+        table.leave(number)
     table.hear(9, 9)
     assert [remote.index for remote in table.systems()] == [6]
 
@@ -114,9 +134,9 @@ def test_a_late_clock_removes_all_that_is_due_at_once() -> None:
 def test_who_is_deleted_twice_or_was_never_known_is_no_change() -> None:
     table = Table(2)
     table.hear(1, 0)
-    assert len(table.delete(msap(1), RemovalReason.SHUTDOWN)) == 1
-    assert table.delete(msap(1), RemovalReason.SHUTDOWN) == []
-    assert table.delete(msap(2), RemovalReason.SHUTDOWN) == []
+    assert len(table.leave(1)) == 1
+    assert table.leave(1) == []
+    assert table.leave(2) == []
     assert (table.statistics.deletes, table.statistics.ageouts) == (1, 0)
 
 
@@ -150,20 +170,79 @@ def test_room_that_becomes_free_is_used_but_the_timer_runs_on() -> None:
     table = Table(1)
     table.hear(1, 0)
     table.hear(2, 0)
-    table.delete(msap(1), RemovalReason.SHUTDOWN)
+    table.leave(1)
     assert isinstance(table.hear(2, 1)[0], RemoteAdded)
     assert table.too_many_neighbors
     assert TooManyNeighbors(False) in table.age(121)
+
+
+NIC = bytes.fromhex("02000000000b")
+
+
+def test_a_system_that_goes_on_as_another_port_takes_the_place_of_its_former_self() -> None:
+    """Without a goodbye, and in a full table: a device that numbers its ports anew each time it starts."""
+    table = Table(2)
+    table.hear(1, 0, source=NIC)
+    table.hear(2, 0)
+    table.hear(2, 60)
+    removed, added = table.hear(3, 61, source=NIC)
+    assert isinstance(removed, RemoteRemoved) and removed.reason is RemovalReason.REPLACED
+    assert removed.remote.pdu.msap == msap(1)
+    assert isinstance(added, RemoteAdded) and added.remote is table.get(msap(3))
+    assert not table.too_many_neighbors and len(table) == 2
+    statistics = table.statistics
+    assert (statistics.inserts, statistics.deletes, statistics.drops, statistics.ageouts) == (3, 1, 0, 0)
+    assert table.due() == 181
+
+
+def test_nobody_else_makes_room() -> None:
+    def full() -> Table:
+        table = Table(2)
+        table.hear(1, 0, source=NIC)
+        table.hear(2, 0)
+        return table
+
+    assert full().hear(3, 60, source=NIC) == [TooManyNeighbors(True)], "it was heard less than half its TTL ago"
+    assert full().hear(3, 61) == [TooManyNeighbors(True)], "another address"
+    assert full().hear(3, 61, source=NIC, subtype=4) == [TooManyNeighbors(True)], "another chassis"
+    changed_its_address = full()
+    changed_its_address.hear(1, 0, source=SOURCE[:2] + bytes(4))
+    assert changed_its_address.hear(3, 61, source=NIC) == [TooManyNeighbors(True)]
+
+
+def test_where_there_is_room_a_former_self_ages() -> None:
+    table = Table(3)
+    table.hear(1, 0, source=NIC)
+    (added,) = table.hear(3, 100, source=NIC)
+    assert isinstance(added, RemoteAdded) and len(table) == 2
+
+
+def test_when_the_table_last_changed() -> None:
+    table = Table(1)
+    assert table.statistics.last_change is None
+    for now, change in (
+        (1, lambda: table.hear(1, 1)),
+        (1, lambda: table.hear(1, 2)),
+        (3, lambda: table.hear(1, 3, name=b"new")),
+        (3, lambda: table.hear(2, 4)),  # no room: the table is as it was
+        (5, lambda: table.leave(1, 5)),
+        (6, lambda: table.hear(1, 6, ttl=4)),
+        (10, lambda: table.age(10)),
+        (11, lambda: table.hear(1, 11)),
+        (12, lambda: table.forget(12)),
+    ):
+        change()
+        assert table.statistics.last_change == now * SECOND
 
 
 def test_clear_forgets_everybody_and_the_crowd() -> None:
     table = Table(2)
     for number in range(4):
         table.hear(number, 0)
-    changes = table.clear(RemovalReason.REINITIALIZED)
+    changes = table.forget()
     assert [type(change) for change in changes] == [RemoteRemoved, RemoteRemoved, TooManyNeighbors]
     assert (len(table), table.due(), table.too_many_neighbors) == (0, None, False)
-    assert table.clear(RemovalReason.REINITIALIZED) == []
+    assert table.forget() == []
 
 
 def test_a_lower_limit_keeps_whom_it_has() -> None:
@@ -172,7 +251,7 @@ def test_a_lower_limit_keeps_whom_it_has() -> None:
         table.hear(number, 0)
     table.limit = 1
     assert len(table) == 3 and table.hear(0, 1) == []
-    table.delete(msap(0), RemovalReason.SHUTDOWN)
+    table.leave(0)
     assert table.hear(5, 2) == [TooManyNeighbors(True)]
 
 
@@ -202,23 +281,26 @@ ACTIONS = st.lists(
 def test_the_books_balance(actions: list[tuple[str, int, int, bytes]], limit: int) -> None:
     table = Table(limit)
     present: dict[bytes, float] = {}  # port ID and when it ages out: what the changes amount to
+    heard: dict[bytes, tuple[float, int]] = {}  # when last, and its TTL
     crowded = False
     for second, (action, number, ttl, name) in enumerate(actions):
         match action:
             case "hear":
-                changes = table.hear(number, second, ttl, name)
+                changes = table.hear(number, second, ttl, name, source=NIC)
                 key = number.to_bytes(4, "big")
-                if key in present or len(present) < limit:
-                    present[key] = second + ttl
+                eldest = next(iter(present), b"")
+                replaces = present and key not in present and 2 * (second - heard[eldest][0]) >= heard[eldest][1]
+                if key in present or len(present) < limit or replaces:
+                    present[key], heard[key] = second + ttl, (second, ttl)
             case "delete":
-                changes = table.delete(msap(number), RemovalReason.SHUTDOWN)
+                changes = table.leave(number)
             case "age":
                 changes = table.age(second)
                 assert {c.remote.pdu.port_id.id for c in changes if isinstance(c, RemoteRemoved)} == {
                     key for key, end in present.items() if end <= second
                 }
             case _:
-                changes = table.clear(RemovalReason.REINITIALIZED)
+                changes = table.forget()
         for change in changes:
             if isinstance(change, RemoteRemoved):
                 del present[change.remote.pdu.port_id.id]

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols.lldp.mib import RemoteChange, RemoteRemoved, TooManyNeighbors
+from protocols.lldp.mib import RemoteChange, RemoteRemoved, RemoteUpdated, TooManyNeighbors
 from protocols.lldp.rx import Receive, RxState
+from protocols.lldp.tlvs import SystemName
 from protocols.timers import SECOND, Instant
 from tests.support.lldpdus import tlv
 from tests.support.wire import lldpdu, ratified
@@ -41,7 +42,7 @@ class Bench:
         self.padding = count(1) if defeat_fast_path else None
 
     def enable(self, port: bool = True, admin: bool = True) -> list[RemoteChange]:
-        return self.rx.enable(port, admin)
+        return self.rx.enable(port, admin, self.now)
 
     def frame(self, payload: bytes, source: bytes = PEER) -> list[RemoteChange]:
         if self.padding is not None:
@@ -61,6 +62,7 @@ class Bench:
 
     def counters(self) -> dict[str, int]:
         remote = {f"remote_{name}": value for name, value in asdict(self.rx.remotes.statistics).items()}
+        del remote["remote_last_change"]  # a time, no counter
         return {**asdict(self.rx.statistics), **remote}
 
 
@@ -117,6 +119,7 @@ WAIT, INIT, FRAME = (
 )
 Row = tuple[list[str], RxState, int, dict[str, int]]
 TOTAL = {"total": 1}
+REFRESHED = {"total": 1, "remote_refreshes": 1}
 BAD = {"total": 1, "discarded": 1, "errors": 1}
 GONE, AGED = {"remote_deletes": 1}, {"remote_deletes": 1, "remote_ageouts": 1}
 
@@ -156,8 +159,8 @@ TABLE: dict[tuple[str, str], Row] = {
     },
     **{(situation, "port goes down"): ([], WAIT, n, {}) for situation, n in zip(LISTENING, (0, 1, 2, 2), strict=True)},
     **{(situation, "port comes up"): ([], FRAME, n, {}) for situation, n in zip(LISTENING, (0, 1, 2, 2), strict=True)},
-    **{(situation, "the same"): ([], FRAME, n, TOTAL) for situation, n in (("one known", 1), ("full", 2))},
-    **{(situation, "the same, padded"): ([], FRAME, n, TOTAL) for situation, n in (("one known", 1), ("full", 2))},
+    **{(situation, "the same"): ([], FRAME, n, REFRESHED) for situation, n in (("one known", 1), ("full", 2))},
+    **{(situation, "the same, padded"): ([], FRAME, n, REFRESHED) for situation, n in (("one known", 1), ("full", 2))},
     **{(s, "more content"): (["updated"], FRAME, n, TOTAL) for s, n in zip(LISTENING[1:], (1, 2, 2), strict=True)},
     **{
         (s, "shutdown"): (["removed shutdown"], FRAME, n, {**TOTAL, **GONE})
@@ -180,8 +183,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("full", "121 s"): (["removed aged-out"] * 2, FRAME, 0, times(2, AGED)),
     ("full", "200 s"): (["removed aged-out"] * 2, FRAME, 0, times(2, AGED)),
     ("too many", "reception off"): (["removed reinitialized"] * 2 + ["too many off"], INIT, 0, times(2, GONE)),
-    ("too many", "the same"): ([], FRAME, 2, TOTAL),
-    ("too many", "the same, padded"): ([], FRAME, 2, TOTAL),
+    ("too many", "the same"): ([], FRAME, 2, REFRESHED),
+    ("too many", "the same, padded"): ([], FRAME, 2, REFRESHED),
     ("too many", "newcomer"): ([], FRAME, 2, {**TOTAL, "discarded": 1, "remote_drops": 1}),
     ("too many", "121 s"): (["removed aged-out"] * 2, FRAME, 0, times(2, AGED)),
     ("too many", "200 s"): (["removed aged-out"] * 2 + ["too many off"], FRAME, 0, times(2, AGED)),
@@ -228,7 +231,7 @@ def test_tlvs_are_counted_with_every_frame(tlvs: list[bytes], moved: dict[str, i
     for _ in range(3):
         bench.frame(lldpdu(PEER, *tlvs))
     counted = {name: value for name, value in bench.counters().items() if value}
-    assert counted == {"total": 3, "remote_inserts": 1, **times(3, moved)}
+    assert counted == {"total": 3, "remote_inserts": 1, "remote_refreshes": 2, **times(3, moved)}
 
 
 def test_the_tlvs_of_a_shutdown_do_not_matter() -> None:
@@ -308,6 +311,35 @@ def test_the_source_address_is_the_one_of_the_last_frame(path: str) -> None:
     assert (remote.source, remote.last_heard) == (SECOND_PEER, bench.now)
 
 
+@pytest.mark.parametrize("path", ["fast", "slow"])
+def test_what_says_nothing_new_is_counted_and_is_no_change(path: str) -> None:
+    bench = Bench(defeat_fast_path=path == "slow")
+    bench.enable()
+    bench.frame(lldpdu(PEER))
+    bench.frame(lldpdu(SECOND_PEER))
+    begun = bench.now
+    for _ in range(3):
+        bench.run(30)
+        assert bench.frame(lldpdu(PEER)) == []
+    (one, other) = bench.rx.remotes.systems()
+    assert (one.refreshes, one.changes, one.last_changed, one.last_heard) == (3, 0, begun, bench.now)
+    assert (other.refreshes, bench.rx.remotes.statistics.refreshes) == (0, 3)
+    assert bench.rx.remotes.statistics.last_change == begun
+    assert words(bench.frame(lldpdu(PEER, NAME))) == ["updated"]
+    assert (one.refreshes, one.changes, one.last_changed) == (3, 1, bench.now)
+    assert bench.rx.remotes.statistics.last_change == bench.now
+
+
+def test_an_update_tells_what_was_before() -> None:
+    bench = Bench()
+    bench.enable()
+    bench.frame(lldpdu(PEER, NAME))
+    (update,) = bench.frame(lldpdu(PEER, EVB, ttl=60))
+    assert isinstance(update, RemoteUpdated)
+    assert (update.former.ttl, update.former.optional) == (121, (SystemName(b"switch"),))
+    assert (update.remote.pdu.ttl, len(update.remote.pdu.optional)) == (60, 1)
+
+
 # The two paths, over any sequence: an LLDPDU that is recognised by its octets means what it would mean when read.
 
 PAYLOADS = [
@@ -351,7 +383,8 @@ def test_both_paths_come_to_the_same(steps: list[tuple[str, int]]) -> None:
                 case _:
                     changes = bench.enable(port=bool(value & 1), admin=bool(value & 2))
             systems = [
-                (s.index, s.pdu, s.source, s.first_heard, s.last_heard, s.changes) for s in bench.rx.remotes.systems()
+                (s.index, s.pdu, s.source, s.first_heard, s.last_heard, s.last_changed, s.changes, s.refreshes)
+                for s in bench.rx.remotes.systems()
             ]
             outcomes.append((words(changes), bench.rx.state, bench.counters(), systems, bench.rx.next_deadline()))
         assert outcomes[0] == outcomes[1]
