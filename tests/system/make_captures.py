@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -380,14 +380,10 @@ SCENES: Mapping[str, Callable[[Scene], None]] = {
 def main() -> None:
     names = sys.argv[1:] or list(SCENES)
     leave_host()
-    entries = (
-        {entry["file"]: entry for entry in json.loads(MANIFEST.read_text())["captures"]} if MANIFEST.exists() else {}
-    )
-    CAPTURES.mkdir(exist_ok=True)
     versions = program_versions()
     for name in names:
         for attempt in range(ATTEMPTS):
-            entry = make(name, versions)
+            entry = make(f"{name}.pcap", SCENES[name], versions)
             try:
                 check_capture(load(entry))
                 break
@@ -395,20 +391,29 @@ def main() -> None:
                 if attempt == ATTEMPTS - 1:
                     raise
                 print(f"{name}: does not replay ({error}), once more")
-        entries[entry["file"]] = entry
         print(name)
-        ordered = [entries[f"{each}.pcap"] for each in SCENES if f"{each}.pcap" in entries]
-        MANIFEST.write_text(json.dumps({"captures": ordered}, indent=1) + "\n")
-        (CAPTURES / "README.md").write_text(readme(ordered))
+        publish("captures", entry, [f"{each}.pcap" for each in SCENES])
 
 
-def make(name: str, versions: Mapping[str, str]) -> dict[str, Any]:
+def publish(kind: str, entry: dict[str, Any], order: Sequence[str]) -> None:
+    """Put a capture into the manifest, among those of its kind in the order of their files, and into the text."""
+    manifest: dict[str, list[dict[str, Any]]] = {key: [] for key in KINDS} | (
+        json.loads(MANIFEST.read_text()) if MANIFEST.exists() else {}
+    )
+    entries = {each["file"]: each for each in [*manifest[kind], entry]}
+    manifest[kind] = [entries[file] for file in order if file in entries]
+    MANIFEST.write_text(json.dumps(manifest, indent=1) + "\n")
+    (CAPTURES / "README.md").write_text(readme(manifest))
+
+
+def make(name: str, play: Callable[[Scene], None], versions: Mapping[str, str]) -> dict[str, Any]:
     """Play one scene; its capture is in its place afterwards. Returns its entry in the manifest."""
-    file = CAPTURES / f"{name}.pcap"
+    file = CAPTURES / name
+    file.parent.mkdir(exist_ok=True)
     begun = datetime.now(UTC)
     with stage(file.name) as scene, Tcpdump(scene.host, "veth0", file, EXPRESSION):
         indexes = {"veth0": scene.host.interface_index("veth0"), "veth1": scene.switch.interface_index("veth1")}
-        SCENES[name](scene)
+        play(scene)
         scene.close()
         settle(0.3)
         answers = {interface: scene.answers(interface) for interface in scene.agents}
@@ -421,8 +426,8 @@ def make(name: str, versions: Mapping[str, str]) -> dict[str, Any]:
         {program for program, _, _ in scene.programs.values()} | ({"lldpd"} if "lldpd" in name else set())
     )
     return {
-        "file": file.name,
-        "what": " ".join((SCENES[name].__doc__ or "").split()),
+        "file": name,
+        "what": " ".join((play.__doc__ or "").split()),
         "when": begun.strftime("%Y-%m-%d"),
         "frames": len(frames),
         "programs": [f"{program} {versions[program]}" for program in programs],
@@ -469,20 +474,21 @@ def program_versions() -> dict[str, str]:
     return versions
 
 
-def readme(entries: list[dict[str, Any]]) -> str:
+def readme(manifest: Mapping[str, list[dict[str, Any]]]) -> str:
     """The manifest for people."""
-    rows = ""
-    for entry in entries:
-        programs = ", ".join(entry["programs"])
-        rows += f"| `{entry['file']}` | {entry['frames']} | {entry['what']} | {programs} | {entry['when']} |\n"
-    return README + rows
+    text = README
+    for kind, introduction in KINDS.items():
+        text += introduction + TABLE
+        for entry in manifest[kind]:
+            name, programs = entry["file"], ", ".join(entry["programs"])
+            shown = f"[`{name}`]({name})" if "/" in name else f"`{name}`"
+            text += f"| {shown} | {entry['frames']} | {entry['what']} | {programs} | {entry['when']} |\n"
+    return text
 
 
 README = """# Captures
 
-Frames of this agent's runs against real programs, and of those among themselves. `tests/replay` plays each of them
-again, frame by frame at the captured times: where `evbagent` was an end, its frames must come out as they were
-captured; where `lldpad` was, our machines in its place must come to the same result.
+Frames of this agent's runs against real programs, and of those among themselves.
 
 Who: `veth0` on `host-a` (02:00:00:00:00:0a) is the station's side, `veth1` on `switch-a` (02:00:00:00:00:0b) the
 switch's. Files are named after the programs on the two sides, the station's first.
@@ -490,12 +496,32 @@ switch's. Files are named after the programs on the two sides, the station's fir
 How: two network namespaces with host names of their own, joined by a veth pair, IPv6 off; tcpdump on `veth0`, full
 length, `ether proto 0x88cc or ether proto 0x8940 or ether proto 0x88b7`. lldpad with a configuration file made for the
 scene (`-t -V 7 -f FILE`), lldpd with `-d -S "an ordinary switch" -P Linux`. `python -m tests.system.make_captures
-[NAME...]` makes them anew. `manifest.json` says the same for programs: the ends, their settings, what was done to them
-and when (seconds since the first frame), and the answers that our agent gave.
+[NAME...]` makes those of LLDP and EVB anew, `python -m tests.system.make_vsi_captures [NAME...]` those of VSIs.
+`manifest.json` says the same for programs: the ends, their settings, what was done to them and when (seconds since the
+first frame), and what our agent said.
 
 Nobody else's traffic is in them, and no address that belongs to a device. They may be used under the project's licence.
+"""
 
-| file | frames | what | programs | made |
+KINDS: Mapping[str, str] = {
+    "captures": """
+## LLDP and EVB
+
+`tests/replay` plays each of them again, frame by frame at the captured times: where `evbagent` was an end, its frames
+must come out as they were captured; where `lldpad` was, our machines in its place must come to the same result.
+
+""",
+    "vsi-captures": """
+## VSIs
+
+ECP and VDP, in `vsi/`. `tests/replay` reads every ECPDU and writes it again, compares that with what tshark reads, and
+lets our machines hear what `evbagent` heard: they must take the VSIs through the same states. A bridge beside a lldpad
+runs STP: what is reflected to it, lldpad takes for the bridge's.
+
+""",
+}
+
+TABLE = """| file | frames | what | programs | made |
 |---|---|---|---|---|
 """
 
