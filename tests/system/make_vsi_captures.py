@@ -9,22 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tests.support import vdpdus
 from tests.support.agent import Agent
 from tests.support.namespaces import leave_host, wait_until
 from tests.support.peers import DraftEvb, Lldpad, RatifiedEvb
-from tests.support.vdpdus import (
-    ASSOCIATE,
-    DEASSOCIATE,
-    GROUP_MAC_VID,
-    GROUP_VID,
-    MIGRATE,
-    PREASSOCIATE,
-    PREASSOCIATE_RR,
-    VID,
-    VsiOctets,
-    mac_vid,
-    numbered,
-)
+from tests.support.vdpdus import ASSOCIATE, DEASSOCIATE, PREASSOCIATE, PREASSOCIATE_RR, mac_vid, numbered
 from tests.support.vdptool import LibvirtMessages, Vdptool, cisco
 from tests.support.vsirig import (
     KIND_WORDS,
@@ -35,7 +24,6 @@ from tests.support.vsirig import (
     instance,
     spec,
     states,
-    vsis,
     wait_for_states,
 )
 from tests.system.make_captures import Scene, make, program_versions, publish, settle
@@ -58,7 +46,7 @@ CODES = (
 DRAFT_CODES = ("unused-vtid", "vtid-violation", "vtid-version-violation", "out-of-sync")
 HERE, THERE = "veth0", "veth1"
 MAC, MAC_2 = address(1), address(2)
-VM = {"vm-name": "web01", "vm-uuid": instance(77), "vm-address": "192.0.2.77"}
+VM: Mapping[str, Any] = {"vm-name": "web01", "vm-uuid": instance(77), "vm-address": "192.0.2.77"}
 DRAFT_MANAGER = b"\x0c" + bytes(15)
 
 
@@ -78,8 +66,6 @@ class Stage:
         self.scene = scene
         self.told: dict[str, dict[str, list[str]]] = {}
         self._watchers: dict[str, tuple[Events, dict[str, list[str]]]] = {}
-
-    # Ours.
 
     def station(self, config: str = OURS) -> Agent:
         return self._agent(HERE, "station", config)
@@ -102,15 +88,10 @@ class Stage:
     def wait(self, interface: str, wanted: Mapping[str, str]) -> None:
         wait_for_states(self.scene.agents[interface], interface, wanted, 20)
 
-    def agreed(self, interface: str) -> None:
-        self.scene.wait(interface, "active")
-
-    # lldpad.
-
     def lldpad(self, interface: str, evb: RatifiedEvb | DraftEvb) -> Lldpad:
-        """lldpad takes VSIs from its second LLDPDU on."""
+        """Returns when it takes VSIs, which it does from its second LLDPDU on."""
         started = self.scene.start_lldpad(interface, evb)
-        self.agreed(THERE if interface == HERE else HERE)
+        self.scene.wait(THERE if interface == HERE else HERE, "active")
         settle(1.5)
         return started
 
@@ -131,14 +112,9 @@ class Stage:
         settle(0.3)
         events, seen = self._watchers.pop(interface)
         for event in events.seen():
-            said = seen[event["vsi"]["vsi-id"]]
-            if event["vsi"]["state"] != event["was"]:
-                said.append(event["vsi"]["state"])
+            state = event["vsi"]["state"]
+            seen[event["vsi"]["vsi-id"]] += [state] if state != event["was"] else []
         events.__exit__()
-
-
-def typed(number: int, kind: int) -> dict[str, Any]:
-    return spec(number, type=kind)
 
 
 # Scenes. The docstring is what the manifest says happens.
@@ -164,7 +140,7 @@ def station_forms(stage: Stage) -> None:
     forms = (["100/3", "101"], [f"100/7-{MAC}", f"101-{MAC_2}"], ["100--7", "101/1--16777215"], [f"100-{MAC}-7"])
     stage.ask(*(spec(number, filter=filters) for number, filters in enumerate(forms, 1)))
     others = ("192.0.2.33", "2001:db8::1", "52:54:00:8e:50:53", "local:000000000000000000000000c0ffee42")
-    stage.ask(*(spec(10 + number, instance=text) for number, text in enumerate(others)))
+    stage.ask(*(spec(number, instance=text) for number, text in enumerate(others, 10)))
     stage.ask(spec(20, hint="suspend"), spec(21, hint="migrate", manager="blabla"), spec(22, **VM))
     zeros = "00000000-0000-0000-0000-000000000001"
     said = stage.ask(spec(30, vid=1), spec(31, instance=zeros), spec(32, vid=0), spec(33, filter=["0--7"]))
@@ -223,13 +199,6 @@ def station_link(stage: Stage) -> None:
     settle(1)
 
 
-def asked_of(tool: Vdptool, bridge: Agent, vsi: VsiOctets, kind: int = ASSOCIATE, *more: str) -> None:
-    """Until our bridge shows it."""
-    tool.ask(vsi, kind, *more)
-    wait_until(lambda: vsis(bridge, THERE).get(vsi.uuid, {}).get("request") == KIND_WORDS[kind - 1], "it is asked for")
-    settle(0.1)
-
-
 def bridge_kinds(stage: Stage) -> None:
     """lldpad station (vdptool), evbagent bridge: PreAssociate, with resource reservation, Associate, DeAssociate; all
     formats of filters, priorities, null VIDs that are assigned, a hint, Cisco's TLVs; a round of keep-alives; four of
@@ -237,20 +206,20 @@ def bridge_kinds(stage: Stage) -> None:
     bridge = stage.bridge(OURS + ASSIGNING)
     tool = Vdptool(stage.lldpad(HERE, STATION), HERE)
     for kind in (PREASSOCIATE, PREASSOCIATE_RR, ASSOCIATE):
-        asked_of(tool, bridge, numbered(1), kind)
+        tool.ask_and_wait(numbered(1), kind)
     tool.ask(numbered(1), DEASSOCIATE)
     stage.wait(THERE, {})
     group = (7).to_bytes(4, "big")
     two = (mac_vid(bytes.fromhex("525400000021"), 100), mac_vid(bytes.fromhex("525400000022"), 0xD064))
     forms = (
-        replace(numbered(2), filter_format=VID, entries=(b"\0\x64", b"\xb0\x65")),
-        replace(numbered(3), entries=two, status=MIGRATE),
-        replace(numbered(4), filter_format=GROUP_VID, entries=(group + b"\0\0",)),
-        replace(numbered(5), filter_format=GROUP_MAC_VID, entries=(group + mac_vid(two[0][:6], 100),)),
+        replace(numbered(2), filter_format=vdpdus.VID, entries=(b"\0\x64", b"\xb0\x65")),
+        replace(numbered(3), entries=two, status=vdpdus.MIGRATE),
+        replace(numbered(4), filter_format=vdpdus.GROUP_VID, entries=(group + b"\0\0",)),
+        replace(numbered(5), filter_format=vdpdus.GROUP_MAC_VID, entries=(group + mac_vid(two[0][:6], 100),)),
     )
     for vsi in (*forms, numbered(6, vid=0)):
-        asked_of(tool, bridge, vsi)
-    asked_of(tool, bridge, numbered(7), ASSOCIATE, *cisco(name="web01", uuid=numbered(77).uuid, address="192.0.2.77"))
+        tool.ask_and_wait(vsi)
+    tool.ask_and_wait(numbered(7), ASSOCIATE, *cisco(name="web01", uuid=numbered(77).uuid, address="192.0.2.77"))
     settle(1.5)
     bridge.evbagent("switch", "deassociate", "--instance", numbered(7).uuid)
     bridge.evbagent("switch", "deassociate", "--all")
@@ -301,14 +270,14 @@ def ours_kinds(stage: Stage) -> None:
     ECPDUs, and their keep-alives"""
     bridge = stage.bridge(OURS + ASSIGNING + refusing(CODES))
     stage.station()
-    stage.agreed(HERE)
+    stage.scene.wait(HERE, "active")
     for request in KIND_WORDS:
         stage.ask(spec(1, request))
     forms = (["0/3"], ["100", "101"], [f"0-{MAC}", f"0/1-{MAC_2}"], ["0--7", "0--8"], [f"0-{MAC}-9"])
     stage.ask(*(spec(number, filter=filters, hint="migrate") for number, filters in enumerate(forms, 10)))
     stage.ask(spec(20, **VM))
     for number in range(len(CODES)):
-        stage.ask(typed(30 + number, 101 + number), typed(40 + number, 111 + number))
+        stage.ask(spec(30 + number, type=101 + number), spec(40 + number, type=111 + number))
     bridge.evbagent("switch", "deassociate", "--instance", instance(20))
     wait_until(lambda: states(bridge, THERE).get(instance(20)) is None, "it is gone")
     wait_until(lambda: states(bridge, THERE).get(instance(20)) == "associated", "it is back")
@@ -323,7 +292,7 @@ def ours_restarted(stage: Stage) -> None:
     stage.bridge()
     leaving = OURS + '[vdp]\non-stop = "deassociate"\n'
     stage.station(leaving)
-    stage.agreed(HERE)
+    stage.scene.wait(HERE, "active")
     stage.ask(*(spec(number) for number in (1, 2, 3)))
     settle(0.5)
     stage.kill(HERE)
@@ -379,7 +348,7 @@ def draft_ours(stage: Stage) -> None:
     ECPDUs, one of them taken away by the switch and asked for again; a round of keep-alives"""
     bridge = stage.bridge(DRAFT + refusing(DRAFT_CODES))
     stage.station(DRAFT)
-    stage.agreed(HERE)
+    stage.scene.wait(HERE, "active")
     for request in KIND_WORDS:
         stage.ask(spec(1, request, manager="0c"))
     for number in range(len(DRAFT_CODES)):
@@ -422,9 +391,7 @@ def main() -> None:
 
         play.__doc__ = SCENES[name].__doc__
         entry = make(f"vsi/{name}.pcap", play, versions)
-        entry["vsis"] = {
-            interface: {vsi_id: " ".join(said) for vsi_id, said in its.items()} for interface, its in told.items()
-        }
+        entry["vsis"] = {end: {vsi_id: " ".join(said) for vsi_id, said in its.items()} for end, its in told.items()}
         publish("vsi-captures", entry, [f"vsi/{each}.pcap" for each in SCENES])
         print(name)
 

@@ -221,7 +221,8 @@ def test_settings_changed_at_run_time(cable: Cable, tmp_path: Path) -> None:
         with PacketTap(cable.station, cable.uplink) as tap:
             bridge.reload("[evb]\nreflective-relay = 'off'\n")
             tap.wait_for(lambda frame: relay_control(frame, BRIDGE_MAC) is False, "the bridge's withdrawal")
-            tap.wait_for(lambda frame: relay_status(frame, STATION_MAC) == 0, "the station's answer", 0.4)
+            # After so many changes its transmit credit may be used up: then it has to wait for the next second.
+            tap.wait_for(lambda frame: relay_status(frame, STATION_MAC) == 0, "the station's answer", 1.3)
         station.wait_for_relay(cable.uplink, "inactive", reason="cannot do")
         wait_until(lambda: not hairpin(cable.bridge, cable.port), "hairpin is off")
         bridge.reload("[evb]\nedition = 'draft'\n")
