@@ -112,10 +112,7 @@ def _settings(settings: PortSettings) -> Json:
     evb, edge = settings.evb, settings.edge
     return {
         "mac-address": settings.mac_address.hex(),
-        "lldpdus": {
-            str(scope): encode_lldpdu(Lldpdu(settings.chassis_id, settings.port_id, 1, settings.optional)).hex()
-            for scope in Scope
-        },
+        "lldpdus": {str(scope): _lldpdu(settings, scope).hex() for scope in Scope},
         "admin-status": {str(scope): str(status) for scope, status in settings.admin_status.items()},
         "tx": asdict(settings.tx),
         "max-neighbors": settings.max_neighbors,
@@ -125,7 +122,12 @@ def _settings(settings: PortSettings) -> Json:
             "parameters": asdict(evb.parameters),
         },
         "edge": {**asdict(edge), "destination": edge.destination.hex() if edge.destination else None},
+        "warnings": list(settings.warnings),
     }
+
+
+def _lldpdu(settings: PortSettings, scope: Scope) -> bytes:
+    return encode_lldpdu(Lldpdu(settings.chassis_id, settings.port_id, 1, settings.optional.get(scope, ())))
 
 
 def _read_settings(document: Words) -> PortSettings:
@@ -139,7 +141,7 @@ def _read_settings(document: Words) -> PortSettings:
         mac_address=bytes.fromhex(document["mac-address"]),
         chassis_id=ChassisId(pdu.chassis_id.subtype, pdu.chassis_id.id),
         port_id=PortId(pdu.port_id.subtype, pdu.port_id.id),
-        optional=pdu.optional,
+        optional={scope: lldpdu.optional for scope, lldpdu in lldpdus.items()},
         admin_status={Scope(scope): AdminStatus(status) for scope, status in document["admin-status"].items()},
         tx=TxSettings(**document["tx"]),
         max_neighbors=int(document["max-neighbors"]),
@@ -154,6 +156,7 @@ def _read_settings(document: Words) -> PortSettings:
             bridge=BridgeSettings(**edge.pop("bridge")),
             **edge,
         ),
+        warnings=tuple(map(str, document.get("warnings", ()))),
     )
 
 

@@ -313,7 +313,7 @@ def _settings(mac: bytes) -> PortSettings:
         mac_address=mac,
         chassis_id=ChassisId(ChassisIdSubtype.MAC_ADDRESS, mac),
         port_id=PortId(PortIdSubtype.MAC_ADDRESS, mac),
-        optional=(),
+        optional={},
         admin_status=admin_status,
         tx=TxSettings(),
         max_neighbors=1024,

@@ -77,7 +77,7 @@ def port_settings(link: Link, settings: UplinkSettings, chassis_mac: bytes) -> P
         mac_address=link.mac_address,
         chassis_id=ChassisId(ChassisIdSubtype.MAC_ADDRESS, chassis_mac),
         port_id=PortId(PortIdSubtype.MAC_ADDRESS, link.mac_address),
-        optional=_optional(link, settings),
+        optional=dict.fromkeys(Scope, _optional(link, settings)),
         admin_status=admin_status,
         tx=TxSettings(
             msg_tx_interval=lldp.message_tx_interval,

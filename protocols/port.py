@@ -17,17 +17,22 @@ from protocols.vdp.vsi import VsiId
 
 @dataclass(frozen=True, slots=True)
 class PortSettings:
-    """Everything that a port's machines are told; frozen, replaced whole by `NewSettings`."""
+    """Everything that a port's machines are told; frozen, replaced whole by `NewSettings`.
+
+    `optional`: TLVs that LLDPDUs of a scope carry, but for EVB's, in the order of sending. `warnings`: what somebody
+    should know about these settings.
+    """
 
     mac_address: bytes
     chassis_id: ChassisId
     port_id: PortId
-    optional: tuple[OptionalTlv, ...]
+    optional: Mapping[Scope, tuple[OptionalTlv, ...]]
     admin_status: Mapping[Scope, AdminStatus]
     tx: TxSettings
     max_neighbors: int
     evb: EvbSettings
     edge: EdgeSettings = field(default_factory=EdgeSettings)
+    warnings: tuple[str, ...] = ()
 
 
 # Requests: what the world tells a port.

@@ -310,7 +310,7 @@ class PortStack:
 
     def _local(self, scope: Scope) -> LocalSystem:
         """The EVB TLV comes first, so that it is the last to go when an LLDPDU is too long."""
-        optional = self.settings.optional
+        optional = self.settings.optional.get(scope, ())
         if scope is EVB_SCOPE:
             optional = (OrganizationalTlv(*self.evb.tlv()), *optional)
         return LocalSystem(self.settings.chassis_id, self.settings.port_id, optional)
@@ -328,7 +328,7 @@ class PortStack:
             for scope, agent in self.agents.items()
             if agent.rx.remotes.too_many_neighbors
         ]
-        return (*self.evb.warnings(self.describe), *crowded)
+        return (*self.evb.warnings(self.describe), *crowded, *self.settings.warnings)
 
 
 def _outward(effects: Iterable[EdgeEffect]) -> list[Effect]:

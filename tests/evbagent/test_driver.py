@@ -83,7 +83,7 @@ class Bench:
             mac,
             ChassisId(4, mac),
             PortId(3, mac),
-            (),
+            {},
             {Scope.NEAREST_CUSTOMER_BRIDGE: AdminStatus.TX_AND_RX},
             TxSettings(),
             32,

@@ -16,7 +16,8 @@ from protocols.edge import EdgeSettings
 from protocols.evb.draft import DRAFT
 from protocols.evb.ratified import RATIFIED
 from protocols.evb.status import Role
-from protocols.lldp.tlvs import SystemName
+from protocols.frame import Scope
+from protocols.lldp.tlvs import ManagementAddress, OrganizationalTlv, SystemName
 from protocols.port import (
     LinkState,
     NewSettings,
@@ -46,6 +47,17 @@ RULES = PolicyRules(
 REQUESTS: list[Request] = [
     LinkState(True),
     NewSettings(replace(SETTINGS, edge=EdgeSettings(destination=bytes(6), vsis_per_ecpdu=1, gap=5))),
+    NewSettings(
+        replace(
+            SETTINGS,
+            optional={
+                Scope.NEAREST_BRIDGE: (SystemName(b"near"), OrganizationalTlv(b"\x00\x12\x0f", 4, b"\x05\xdc")),
+                Scope.NEAREST_NON_TPMR_BRIDGE: (),
+                Scope.NEAREST_CUSTOMER_BRIDGE: (ManagementAddress(1, bytes(4), 2, 7),),
+            },
+            warnings=("no room for vlan-name v1",),
+        )
+    ),
     RelayAble(False, "why"),
     RelaySet(True, None),
     Shutdown(),
@@ -60,6 +72,12 @@ REQUESTS: list[Request] = [
 def test_requests_both_ways(request_: Request) -> None:
     line = json.loads(json.dumps(request_line(request_)))
     assert read_request(line) == request_
+
+
+def test_settings_of_before_there_were_warnings() -> None:
+    line = json.loads(json.dumps(start_line("eth0", Role.BRIDGE, SETTINGS, RULES, "2026", 17)))
+    del line["settings"]["warnings"]
+    assert read_start(line)[2] == SETTINGS
 
 
 def test_start_both_ways() -> None:

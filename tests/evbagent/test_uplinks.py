@@ -16,6 +16,7 @@ from protocols.lldp.tlvs import Lldpdu, ManagementAddress, SystemCapabilities, S
 MAC = bytes.fromhex("02000000000a")
 NIC = Link(2, "eth0", MAC, 1, parent_device="0000:01:00.0", parent_bus="pci")
 VETH = Link(3, "veth0", MAC, 1, kind="veth")
+NCB = Scope.NEAREST_CUSTOMER_BRIDGE
 STATION = Config().for_uplink("eth0")
 
 
@@ -77,15 +78,18 @@ def test_what_the_machines_are_told() -> None:
     }
     assert [edition.name for edition in told.evb.editions] == ["draft"]
     assert (told.evb.parameters.rte, told.evb.parameters.rka) == (13, 21)
-    kinds = {type(tlv): tlv for tlv in told.optional}
+    kinds = {type(tlv): tlv for tlv in told.optional[NCB]}
     assert kinds[SystemName] == SystemName(("ü" * 127).encode()), "whole characters, 255 octets at most"
     assert kinds[SystemDescription] == SystemDescription(b"x" * 255)
     assert kinds[SystemCapabilities] == SystemCapabilities(0x80, 0x80)
-    assert [tlv.text for tlv in told.optional if isinstance(tlv, ManagementAddress)] == ["192.0.2.1", "2001:db8::1"]
-    assert encode_lldpdu(Lldpdu(told.chassis_id, told.port_id, 120, told.optional))
+    assert [tlv.text for tlv in told.optional[NCB] if isinstance(tlv, ManagementAddress)] == [
+        "192.0.2.1",
+        "2001:db8::1",
+    ]
+    assert encode_lldpdu(Lldpdu(told.chassis_id, told.port_id, 120, told.optional[NCB]))
 
 
 def test_the_switch_says_that_it_is_one() -> None:
     told = port_settings(NIC, UplinkSettings("bridge", LldpConfig(), EvbConfig()), MAC)
-    assert SystemCapabilities(4, 4) in told.optional
+    assert SystemCapabilities(4, 4) in told.optional[NCB]
     assert [edition.name for edition in told.evb.editions] == ["ratified", "draft"]

@@ -359,8 +359,27 @@ def test_another_mac_address_says_goodbye_for_the_old_one() -> None:
 
 def test_other_optional_tlvs_are_announced_in_every_scope() -> None:
     port = stack(admin_status=EVERYWHERE)
-    frames = sent(port.request(settings(port, optional=(SystemName(b"renamed"),)), NOW))
+    frames = sent(port.request(settings(port, optional=dict.fromkeys(Scope, (SystemName(b"renamed"),))), NOW))
     assert len(frames) == 3 and all((5, b"renamed") in tlvs_of(data) for data in frames)
+
+
+def test_each_scope_says_what_it_is_told_to_and_at_once() -> None:
+    """What changes in one scope is no news in the others, which stay silent."""
+    port = stack(up=False, admin_status=EVERYWHERE)
+    said = {Scope.NEAREST_BRIDGE: (SystemName(b"near"),), Scope.NEAREST_CUSTOMER_BRIDGE: (SystemName(b"far"),)}
+    port.request(settings(port, optional=said), NOW)
+    names = {data[:6]: dict(tlvs_of(data)).get(5) for data in sent(port.request(LinkState(True), NOW))}
+    assert names == {NEAREST_BRIDGE: b"near", NEAREST_NON_TPMR_BRIDGE: None, NEAREST_CUSTOMER_BRIDGE: b"far"}
+    (data,) = sent(port.request(settings(port, optional=said | {Scope.NEAREST_BRIDGE: (SystemName(b"new"),)}), NOW))
+    assert (data[:6], dict(tlvs_of(data))[5]) == (NEAREST_BRIDGE, b"new")
+    assert sent(port.request(settings(port), NOW)) == []
+
+
+def test_what_is_wrong_with_settings_is_a_warning() -> None:
+    port = stack()
+    port.request(settings(port, warnings=("no room",)), NOW)
+    assert port.warnings == ("no room",)
+    assert port.request(settings(port, warnings=()), NOW) == [Indicate(WarningsChanged(()))]
 
 
 def test_another_admin_status() -> None:

@@ -302,7 +302,7 @@ def lldpad_settings(
         mac_address=mac,
         chassis_id=ChassisId(4, mac),
         port_id=PortId(3, mac),
-        optional=(),
+        optional={},
         admin_status={Scope.NEAREST_CUSTOMER_BRIDGE: AdminStatus.TX_AND_RX},
         tx=TxSettings(),
         max_neighbors=32,

@@ -141,7 +141,7 @@ def port_settings(
         mac_address=mac,
         chassis_id=ChassisId(4, mac),
         port_id=PortId(3, mac),
-        optional=optional,
+        optional=dict.fromkeys(Scope, optional),
         admin_status=EVB_ONLY if admin_status is None else admin_status,
         tx=tx or TxSettings(),
         max_neighbors=max_neighbors,
