@@ -2,14 +2,13 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from fnmatch import fnmatchcase
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct, ValidationError, convert, field, to_builtins
 
+from evbagent.lldpconfig import LldpConfig
 from evbagent.switchconfig import SwitchConfig, switch_rules
 from evbagent.tables import Table, in_words
 from protocols.frame import parse_mac
@@ -26,31 +25,6 @@ T = TypeVar("T")
 
 class ConfigError(Exception):
     """One line that names the file, the key and what is wrong with it."""
-
-
-class ScopeName(StrEnum):
-    NEAREST_BRIDGE = "nearest-bridge"
-    NEAREST_NON_TPMR_BRIDGE = "nearest-non-tpmr-bridge"
-    NEAREST_CUSTOMER_BRIDGE = "nearest-customer-bridge"
-
-
-AdminStatusName = Literal["tx-only", "rx-only", "tx-and-rx", "disabled"]
-
-
-class LldpConfig(Table, frozen=True):
-    """Variables of the LLDP agents, in the words of ieee802-dot1ab-lldp; durations in seconds."""
-
-    message_tx_interval: Annotated[int, Meta(ge=1, le=3600)] = 30
-    message_tx_hold_multiplier: Annotated[int, Meta(ge=1, le=100)] = 4
-    message_fast_tx: Annotated[int, Meta(ge=1, le=3600)] = 1
-    tx_fast_init: Annotated[int, Meta(ge=1, le=8)] = 4
-    tx_credit_max: Annotated[int, Meta(ge=1, le=100)] = 5
-    reinit_delay: Annotated[int, Meta(ge=1, le=10)] = 2
-    max_neighbors: Annotated[int, Meta(ge=1, le=100_000)] = 32
-    system_name: Text | None = None
-    system_description: Text | None = None
-    management_addresses: tuple[str, ...] = ()
-    admin_status: Mapping[ScopeName, AdminStatusName] = field(default_factory=dict)
 
 
 class EvbConfig(Table, frozen=True):
@@ -170,13 +144,11 @@ def _validate(document: dict[str, Any], file: Path) -> Config:
     except ValidationError as error:
         raise ConfigError(f"{file}: {in_words(str(error))}") from error
     try:
-        _check_addresses(config.lldp.management_addresses, "lldp")
         _check_destination(config.vdp.ecp_destination, "vdp")
         for glob, uplink in config.uplink.items():
-            lldp = _check_part(uplink.lldp, LldpConfig, f"uplink.{glob}.lldp")
+            _check_part(uplink.lldp, LldpConfig, f"uplink.{glob}.lldp")
             _check_part(uplink.evb, EvbConfig, f"uplink.{glob}.evb")
             vdp = _check_part(uplink.vdp, VdpConfig, f"uplink.{glob}.vdp")
-            _check_addresses(lldp.management_addresses, f"uplink.{glob}.lldp")
             _check_destination(vdp.ecp_destination, f"uplink.{glob}.vdp")
         switch_rules(config.switch)
     except ValueError as error:
@@ -191,14 +163,6 @@ def _check_part(part: Mapping[str, Any], kind: type[T], where: str) -> T:
         raise ValueError(f"{where}: {in_words(str(error))}") from error
 
 
-def _check_addresses(addresses: Sequence[str], where: str) -> None:
-    for address in addresses:
-        try:
-            ip_address(address)
-        except ValueError as error:
-            raise ValueError(f"{where}.management-addresses: {error}") from error
-
-
 def _check_destination(address: str | None, where: str) -> None:
     try:
         if address is not None and not any(parse_mac(address)):
@@ -211,5 +175,12 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        if key not in _VALUES and isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = _merge(old, value)
+        else:
+            merged[key] = value
     return merged
+
+
+# Tables that are one value, which a later one replaces: what is right in each may be wrong when mixed.
+_VALUES = frozenset({"civic", "coordinates", "power"})

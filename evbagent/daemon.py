@@ -21,7 +21,10 @@ from evbagent.config import Config, ConfigError, UplinkSettings, load
 from evbagent.control import ControlServer
 from evbagent.driver import PortDriver, boottime
 from evbagent.events import attachment_event, forwarding_event, neighbor_event
+from evbagent.hairpin import flags_left_behind
+from evbagent.hostmonitor import HostMonitor
 from evbagent.link import PacketSocket, check_permission
+from evbagent.localtlvs import announces_medium
 from evbagent.netlink import Link, LinkChange, LinkMonitor, RouteSocket
 from evbagent.netns import NamespaceFinder
 from evbagent.notify import notify
@@ -74,7 +77,7 @@ class Daemon:
         self._options = options
         self._config = self._load()
         self._ports: dict[int, Port] = {}
-        self._chassis_mac: bytes | None = None
+        self._host = HostMonitor(self._host_changed)
         self._route = RouteSocket()
         self._monitor = LinkMonitor(self._link_changed)
         self._attachments = Attachments(self._route, NamespaceFinder(), self._attachment_news)
@@ -97,8 +100,9 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         try:
-            self._remember(self._state.previous())
+            self._left_behind = flags_left_behind(self._state.previous())
             self._monitor.start(loop)
+            self._host.start(loop)
             self._vsis.start()
             for link in list(self._monitor.links.values()):
                 self._consider(link)
@@ -135,10 +139,10 @@ class Daemon:
         """Serve the link if it is an uplink."""
         if not is_uplink(link, self._globs):
             return
-        self._chassis_mac = self._chassis_mac or link.mac_address
         settings = self._settings(link.name)
+        self._host.serve(link, announces_medium(settings.lldp))
         role = Role(settings.role)
-        made = port_settings(link, settings, self._chassis_mac)
+        made = port_settings(link, settings, self._host.facts)
         recorder = record_port(self._options.record, link.name, role, made, switch_rules(self._config.switch))
         sequences = recorder.sequence(_first_sequence) if recorder else _first_sequence
         stack = PortStack(role, made, sequences, self._vsis.policy, link.index)
@@ -146,6 +150,7 @@ class Daemon:
             socket = PacketSocket(link.index, [scope.address for scope in Scope], ecp=True)
         except OSError as error:
             log.warning("%s: cannot be served: %s", link.name, error)
+            self._host.forget(link.index)
             return
         port = Port(self._route, link, role, stack, utc(boottime()))
         self._ports[link.index] = port
@@ -179,8 +184,7 @@ class Daemon:
         port.driver.name = link.name
         if old.name != link.name:
             self._vsis.book.port_renamed(old.name, link.name)
-        if _told(old) != _told(link):
-            self._apply_settings(port)
+        self._apply_settings(port)
         port.take_charge(self._left_behind)
         if port.hairpin and old.hairpin != link.hairpin:
             foreign = port.hairpin.link_changed()
@@ -198,6 +202,7 @@ class Daemon:
         if port.driver:
             port.driver.request(LinkState(False))
             port.driver.close()
+        self._host.forget(port.link.index)
         self._vsis.port_gone(port)
         self._attachments.uplink_gone(port.link.index)
         del self._ports[port.link.index]
@@ -260,16 +265,6 @@ class Daemon:
     def _view(self, port: Port) -> PortView:
         return port.view(self._monitor.links, self._attachments, self._vsis.fragment(port))
 
-    def _remember(self, previous: dict[str, Any] | None) -> None:
-        """The hairpin flags that a predecessor set, if it ended without putting them back."""
-        try:
-            for uplink in (previous or {}).get("uplinks", ()):
-                bridge_port = uplink.get("bridge-port")
-                if bridge_port and bridge_port["hairpin-set-by-agent"]:
-                    self._left_behind[uplink["name"]] = bool(bridge_port["hairpin-before"])
-        except (AttributeError, KeyError, TypeError) as error:
-            log.warning("the state file left behind is not one of ours, nothing is restored from it: %r", error)
-
     # Configuration.
 
     @property
@@ -308,10 +303,18 @@ class Daemon:
         notify("READY=1")
 
     def _apply_settings(self, port: Port) -> None:
-        assert port.driver is not None and self._chassis_mac is not None
-        settings = port_settings(port.link, self._settings(port.link.name), self._chassis_mac)
-        port.driver.request(NewSettings(settings))
-        self._touch(port)
+        """Tells the machines if there is anything new."""
+        assert port.driver is not None
+        configured = self._settings(port.link.name)
+        self._host.serve(port.link, announces_medium(configured.lldp))
+        settings = port_settings(port.link, configured, self._host.facts)
+        if settings != port.stack.settings:
+            port.driver.request(NewSettings(settings))
+            self._touch(port)
+
+    def _host_changed(self) -> None:
+        for port in list(self._ports.values()):
+            self._apply_settings(port)
 
     def _report_absent(self) -> None:
         names = {port.link.name for port in self._ports.values()}
@@ -366,6 +369,7 @@ class Daemon:
         if self._control:
             self._control.close()
         self._monitor.close()
+        self._host.close()
         self._surroundings.close()
         self._state.close()
         # The kernel takes some 10 ms to close a packet socket: all the rest is done by then.
@@ -389,8 +393,3 @@ class Daemon:
 
 def _first_sequence() -> int:
     return randbits(16)
-
-
-def _told(link: Link) -> tuple[object, ...]:
-    """What of a link a port's machines are told."""
-    return link.name, link.mac_address, link.controller, link.mtu

@@ -1,8 +1,13 @@
 """The hairpin flag of one bridge port: set and cleared for the bridge role, and put back as it was in the end."""
 
+import logging
+from typing import Any
+
 from evbagent.netlink import Link, NetlinkError, RouteSocket
 from protocols.evb.bridge import SetRelay
 from protocols.port import RelaySet
+
+log = logging.getLogger(__name__)
 
 FOREIGN = "the port's hairpin flag was cleared by somebody else"
 
@@ -59,3 +64,16 @@ class HairpinPort:
     def _set(self, on: bool) -> None:
         self._route.set_hairpin(self.index, on)
         self.hairpin = on
+
+
+def flags_left_behind(previous: dict[str, Any] | None) -> dict[str, bool]:
+    """From the last state file: by name, what the flags were before an agent that ended without putting them back."""
+    found: dict[str, bool] = {}
+    try:
+        for uplink in (previous or {}).get("uplinks", ()):
+            bridge_port = uplink.get("bridge-port")
+            if bridge_port and bridge_port["hairpin-set-by-agent"]:
+                found[uplink["name"]] = bool(bridge_port["hairpin-before"])
+    except (AttributeError, KeyError, TypeError) as error:
+        log.warning("the state file left behind is not one of ours, nothing is restored from it: %r", error)
+    return found

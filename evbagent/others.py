@@ -118,7 +118,7 @@ def port_facts(port: Port) -> PortFacts:
     received = [agent.rx.statistics for agent in agents.values()]
     return PortFacts(
         name=port.link.name,
-        mac_address=port.link.mac_address,
+        mac_address=port.stack.settings.mac_address,
         enabled=port.link.enabled,
         bridge=port.role is Role.BRIDGE,
         relay_active=port.stack.forwarding.relay is Relay.ACTIVE,

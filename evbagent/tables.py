@@ -1,5 +1,7 @@
 """Tables that people write (TOML files, JSON requests): their common rules, and what is wrong with one in words."""
 
+from re import match
+
 from msgspec import Struct
 
 
@@ -15,6 +17,8 @@ def in_words(message: str) -> str:
         if text.startswith(start):
             name = text.split("`")[1]
             return f"{key + '.' if key else ''}{name}: {reason}"
+    if key and match(r"[a-z][a-z0-9.-]*: ", text):  # a table's own rule about one of its keys
+        return f"{key}.{text}"
     return f"{key}: {text}" if key else text
 
 

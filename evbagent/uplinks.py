@@ -1,33 +1,16 @@
 """Which links are uplinks, and what a port's machines are told about them."""
 
-import os
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from ipaddress import ip_address
 from pathlib import Path
-from socket import gethostname
 
 from evbagent.config import UplinkSettings, VdpConfig
+from evbagent.hostfacts import HostFacts
+from evbagent.localtlvs import announcement
 from evbagent.netlink import Link
 from protocols.edge import MILLISECOND, EdgeSettings
-from protocols.evb.status import Edition, EvbCapability, EvbParameters, EvbSettings
-from protocols.frame import Scope, parse_mac
-from protocols.lldp.addresses import AddressFamily
-from protocols.lldp.agent import AdminStatus
-from protocols.lldp.tlvs import (
-    Capability,
-    ChassisId,
-    ChassisIdSubtype,
-    InterfaceNumbering,
-    ManagementAddress,
-    OptionalTlv,
-    PortDescription,
-    PortId,
-    PortIdSubtype,
-    SystemCapabilities,
-    SystemDescription,
-    SystemName,
-)
+from protocols.evb.status import Edition, EvbCapability, EvbParameters, EvbSettings, Role
+from protocols.frame import parse_mac
 from protocols.lldp.tx import TxSettings
 from protocols.port import PortSettings
 from protocols.stack import EDITIONS
@@ -37,13 +20,6 @@ from protocols.vdp.station import StationSettings
 ARPHRD_ETHER = 1
 STACKED = frozenset({"bond", "team", "vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "vxlan", "dummy", "ifb", "tun"})
 VIRTUAL_BUSES = frozenset({"virtio", "vmbus", "xen", "netdevsim"})
-# EVB lives in the nearest customer bridge scope. In the others this agent listens: it then knows a switch that speaks
-# ordinary LLDP, and stands in nobody's way who announces the host there.
-DEFAULT_ADMIN_STATUS: Mapping[Scope, AdminStatus] = {
-    Scope.NEAREST_BRIDGE: AdminStatus.RX_ONLY,
-    Scope.NEAREST_NON_TPMR_BRIDGE: AdminStatus.RX_ONLY,
-    Scope.NEAREST_CUSTOMER_BRIDGE: AdminStatus.TX_AND_RX,
-}
 EDITION_CHOICES: Mapping[str, tuple[Edition, ...]] = {
     "ratified": (EDITIONS["ratified"],),
     "draft": (EDITIONS["draft"],),
@@ -68,17 +44,17 @@ def is_uplink(link: Link, globs: Sequence[str] | None, sysfs: Path = Path("/sys/
     return not (is_wireless or is_virtual_function)
 
 
-def port_settings(link: Link, settings: UplinkSettings, chassis_mac: bytes) -> PortSettings:
-    """What the machines of the port on `link` are told. `chassis_mac`: the same on every port of this system."""
+def port_settings(link: Link, settings: UplinkSettings, facts: HostFacts) -> PortSettings:
+    """What the machines of the port on `link` are told."""
     lldp, evb = settings.lldp, settings.evb
-    admin_status = dict(DEFAULT_ADMIN_STATUS)
-    admin_status |= {Scope(scope): AdminStatus(status) for scope, status in lldp.admin_status.items()}
+    said = announcement(link, lldp, Role(settings.role), facts)
     return PortSettings(
-        mac_address=link.mac_address,
-        chassis_id=ChassisId(ChassisIdSubtype.MAC_ADDRESS, chassis_mac),
-        port_id=PortId(PortIdSubtype.MAC_ADDRESS, link.mac_address),
-        optional=dict.fromkeys(Scope, _optional(link, settings)),
-        admin_status=admin_status,
+        mac_address=said.mac_address,
+        chassis_id=said.chassis_id,
+        port_id=said.port_id,
+        optional=said.optional,
+        admin_status=said.admin_status,
+        warnings=said.warnings,
         tx=TxSettings(
             msg_tx_interval=lldp.message_tx_interval,
             msg_tx_hold=lldp.message_tx_hold_multiplier,
@@ -127,34 +103,3 @@ def asks_for_relay(link: Link, settings: UplinkSettings) -> bool:
     if settings.evb.reflective_relay is not None:
         return settings.evb.reflective_relay == "request"
     return settings.role == "bridge" or link.controller_kind != "bridge"
-
-
-def _optional(link: Link, settings: UplinkSettings) -> tuple[OptionalTlv, ...]:
-    lldp = settings.lldp
-    capability = Capability.MAC_BRIDGE if settings.role == "bridge" else Capability.STATION_ONLY
-    tlvs: list[OptionalTlv] = [
-        PortDescription(link.name.encode()),
-        SystemName(_fitting(lldp.system_name or gethostname())),
-        SystemDescription(_fitting(lldp.system_description or _system_description())),
-        SystemCapabilities(int(capability), int(capability)),
-    ]
-    for text in lldp.management_addresses:
-        address = ip_address(text)
-        family = AddressFamily.IPV4 if address.version == 4 else AddressFamily.IPV6
-        tlvs.append(ManagementAddress(family, address.packed, InterfaceNumbering.IF_INDEX, link.index))
-    return tuple(tlvs)
-
-
-def _fitting(text: str) -> bytes:
-    """As much of the text as a TLV holds, in whole characters."""
-    return text.encode()[:255].decode(errors="ignore").encode()
-
-
-def _system_description() -> str:
-    kernel = os.uname()
-    try:
-        release = Path("/etc/os-release").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        release = ""
-    names = [line.partition("=")[2].strip().strip("\"'") for line in release.splitlines() if line.startswith("PRETTY_")]
-    return f"{names[0] if names else kernel.sysname} {kernel.sysname} {kernel.release} {kernel.machine}"

@@ -58,6 +58,34 @@ def test_what_differs_on_some_uplinks(tmp_path: Path) -> None:
     assert (special.vdp.ecpdu_gap, special.vdp.ecp_destination) == (50, "01:00:0d:00:0f:0a")
 
 
+def test_tables_that_are_one_value_are_not_mixed(tmp_path: Path) -> None:
+    """Each of these is right by itself; mixed, a device would have a supply's source."""
+    text = """
+    [lldp.med]
+    device-class = 1
+    power = { watts = 1, type = "pse", source = "backup" }
+    location = { elin = "0123456789", civic = { country = "DE", address = { city = "Berlin" } } }
+    [uplink."ens*".lldp.med]
+    power = { watts = 2, source = "local" }
+    location = { civic = { country = "FR", address = { street = "rue" } } }
+    [uplink."*1".lldp.med]
+    power = { watts = 3, type = "pse", source = "primary" }
+    """
+    config = load(write(tmp_path, "c.toml", text))
+    found = [config.for_uplink(name).lldp.med for name in ("eth0", "ens0", "ens1")]
+    assert [(med.power.watts, med.power.type, med.power.source) for med in found if med.power] == [
+        (1, "pse", "backup"),
+        (2, "pd", "local"),
+        (3, "pse", "primary"),
+    ]
+    assert {med.device_class for med in found} == {1} and {med.location.elin for med in found} == {"0123456789"}
+    assert [dict(med.location.civic.address) for med in found if med.location.civic] == [
+        {"city": "Berlin"},
+        {"street": "rue"},
+        {"street": "rue"},
+    ]
+
+
 def test_the_command_lines_role_goes_over_the_files() -> None:
     assert Config().with_role("bridge").for_uplink("eth0").role == "bridge"
 
@@ -99,13 +127,22 @@ def test_a_later_files_rules_are_the_rules(tmp_path: Path) -> None:
         ("[lldp.admin-status]\nnearest = 'disabled'", "lldp.admin-status"),
         ("[lldp.admin-status]\nnearest-bridge = 'on'", "lldp.admin-status"),
         ("[lldp]\nmanagement-addresses = ['192.0.2.300']", "lldp.management-addresses: '192.0.2.300'"),
+        ("[lldp]\ntransmit = 'no'", "lldp.transmit:"),
+        ("[lldp]\nchassis-id = 'serial'", "lldp.chassis-id: 'serial' is none of chassis-component"),
+        ("[lldp.tlvs]\nnearest-bridge = ['dot4']", "lldp.tlvs.nearest-bridge: 'dot4' is none of all, basic"),
+        ("[[lldp.custom-tlv]]\noui = '00'\nsubtype = 1", "lldp.custom-tlv[0]: oui is '00', not three octets"),
+        ("[[lldp.custom-tlv]]\nsubtype = 1", "lldp.custom-tlv[0].oui: is missing"),
+        ("[lldp.med]\npower = { watts = 1, source = 'primary' }", "lldp.med.power: source is primary, which a pd"),
+        ("[[lldp.med.network-policy]]\napplication-type = 'fax'", "lldp.med.network-policy[0]: 'fax' is none of"),
+        ("[uplink.eth0.lldp.tlvs]\nnearest-bridge = ['x']", "uplink.eth0.lldp: tlvs.nearest-bridge: 'x' is none"),
+        ("[uplink.eth0.lldp.med]\nmodel-name = ''", "uplink.eth0.lldp: med.model-name:"),
         ("[evb]\nedition = 'newest'", "evb.edition:"),
         ("[evb]\nkeep-alive-exponent = 28", "evb.keep-alive-exponent:"),
         ("[evb]\necp-retries = 8", "evb.ecp-retries:"),
         ("[uplink.eth0]\nspeed = 10", "speed: unknown key"),
         ("[uplink.eth0.lldp]\ntx = 1", "uplink.eth0.lldp: tx: unknown key"),
         ("[uplink.eth0.evb]\nedition = 1", "uplink.eth0.evb: edition:"),
-        ("[uplink.eth0.lldp]\nmanagement-addresses = ['x']", "uplink.eth0.lldp.management-addresses:"),
+        ("[uplink.eth0.lldp]\nmanagement-addresses = ['1.2.3']", "uplink.eth0.lldp: management-addresses: '1.2.3'"),
         ("[vdp]\non-stop = 'leave'", "vdp.on-stop:"),
         ("[vdp]\nvsis-per-ecpdu = 0", "vdp.vsis-per-ecpdu:"),
         ("[vdp]\nvsis-per-ecpdu = 'all'", "vdp.vsis-per-ecpdu:"),

@@ -8,6 +8,7 @@ import pytest
 
 from evbagent.config import Config
 from evbagent.firmware import Firmware, PrivateFlag
+from evbagent.hostfacts import HostFacts
 from evbagent.netlink import Link
 from evbagent.others import MOST_TAPS, Surroundings, port_facts
 from evbagent.port import Port
@@ -63,7 +64,9 @@ class World:
             self.machine.received(f"eth{index}", 0)
 
     def _port(self, found: Link, role: Role) -> Port:
-        stack = PortStack(role, port_settings(found, Config().for_uplink(found.name), mac(2)), lambda: 1)
+        stack = PortStack(
+            role, port_settings(found, Config().for_uplink(found.name), HostFacts(chassis_mac=mac(2))), lambda: 1
+        )
         stack.request(LinkState(True), self.now)
         return Port(None, found, role, stack, "")  # type: ignore[arg-type]
 
@@ -130,7 +133,7 @@ def test_facts_of_a_port(world: World) -> None:
     facts = port_facts(world.ports[2])
     assert (facts.name, facts.mac_address, facts.enabled, facts.bridge) == ("eth2", mac(2), True, False)
     assert facts.msap == (4, mac(2), 3, mac(2)) and not facts.relay_active
-    assert facts.sends == {Scope.NEAREST_CUSTOMER_BRIDGE: 1}
+    assert facts.sends == {Scope.NEAREST_BRIDGE: 1, Scope.NEAREST_CUSTOMER_BRIDGE: 1}
     assert (facts.heard, facts.own, facts.interval_us) == (0, 0, 30 * SECOND)
     world.hear(2, frame(OTHER, lldpdu(OTHER), NEAREST_BRIDGE))
     world.hear(2, frame(mac(2), lldpdu(mac(2))))

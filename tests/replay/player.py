@@ -7,17 +7,21 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import convert
 
-from evbagent.config import Config
+from evbagent.addresses import HostAddress
+from evbagent.config import Config, UplinkSettings
+from evbagent.hostfacts import HostFacts
 from evbagent.netlink import Link
 from evbagent.uplinks import EDITION_CHOICES, port_settings
 from protocols.evb.status import EvbCapability, EvbParameters, EvbSettings, Role
 from protocols.frame import Scope
+from protocols.lldp.addresses import AddressFamily
 from protocols.lldp.agent import AdminStatus
 from protocols.lldp.tlvs import ChassisId, PortId
 from protocols.lldp.tx import TxSettings
@@ -282,8 +286,18 @@ def _port_settings(end: End, settings: _Settings) -> PortSettings:
             controller_kind="bridge" if end.bridge_port else None,
         )
         config = convert(tomllib.loads(told["config"]), Config).with_role(end.role)
-        return port_settings(link, config.for_uplink(end.interface), settings.chassis_mac)
+        configured = config.for_uplink(end.interface)
+        return port_settings(link, configured, _facts(link, configured, settings.chassis_mac))
     return lldpad_settings(settings.mac, **told)
+
+
+def _facts(link: Link, configured: UplinkSettings, chassis_mac: bytes) -> HostFacts:
+    """The management addresses were those of the interface."""
+    addresses = tuple(
+        HostAddress(link.index, AddressFamily.IPV4, ip_address(text).packed)
+        for text in configured.lldp.management_addresses
+    )
+    return HostFacts(chassis_mac=chassis_mac, addresses=addresses)
 
 
 def lldpad_settings(

@@ -29,7 +29,12 @@ EXPRESSION = "ether proto 0x88cc or ether proto 0x8940 or ether proto 0x88b7"
 MAX_OCTETS = 20_480
 ATTEMPTS = 4
 
-CONFIG = '[lldp]\nsystem-name = "{name}"\nsystem-description = "evbagent"\nmanagement-addresses = ["{address}"]\n'
+CONFIG = """[lldp]
+admin-status.nearest-bridge = "rx-only"
+system-name = "{name}"
+system-description = "evbagent"
+management-addresses = ["{address}"]
+"""
 NAMES = {"host-a": "192.0.2.1", "switch-a": "192.0.2.2"}
 LLDPD_OPTIONS = ("-S", "an ordinary switch", "-P", "Linux")
 

@@ -11,8 +11,10 @@ from tests.support.rig import BRIDGE_MAC, STATION_MAC, Cable
 
 pytestmark = pytest.mark.system
 
+# lldpd knows one neighbor for an MSAP, whatever the scope: what it shows is what it heard last.
 CONFIG = """
 [lldp]
+admin-status.nearest-bridge = "rx-only"
 system-name = "host-a"
 system-description = "a test"
 management-addresses = ["192.0.2.1"]

@@ -8,7 +8,7 @@ from socket import SO_ERROR, SOL_SOCKET
 import pytest
 
 from tests.support.agent import Agent, Uplink, neighbors, statistics
-from tests.support.lldpdus import evb_octets
+from tests.support.lldpdus import NEAREST_CUSTOMER_BRIDGE, evb_octets
 from tests.support.namespaces import CapturedFrame, Namespace, PacketTap, link_pair, wait_until
 from tests.support.rig import BRIDGE_MAC, STATION_MAC, Cable
 
@@ -296,14 +296,18 @@ def test_two_hosts_on_one_linux_bridge(make_namespace: Callable[..., Namespace],
 
 
 def first_second(tap: PacketTap, starter: bytes) -> list[CapturedFrame]:
-    """LLDPDUs from the first of `starter` on, for one second: the next regular ones after it end the wait."""
-    first = tap.wait_for(lambda frame: frame.source == starter and frame.ethertype == 0x88CC, "a first LLDPDU")
+    """LLDPDUs in the scope of EVB from the first of `starter` on, for one second: the next after it end the wait."""
+    first = tap.wait_for(lambda frame: frame.source == starter and negotiates(frame), "a first LLDPDU")
     frames = [first]
     while True:
-        frame = tap.wait_for(lambda frame: frame.ethertype == 0x88CC, "another LLDPDU", 3)
+        frame = tap.wait_for(negotiates, "another LLDPDU", 3)
         if frame.timestamp_ns - first.timestamp_ns > 1_000 * MILLISECOND:
             return frames
         frames.append(frame)
+
+
+def negotiates(frame: CapturedFrame) -> bool:
+    return frame.ethertype == 0x88CC and frame.data[:6] == NEAREST_CUSTOMER_BRIDGE
 
 
 def check_convergence(frames: list[CapturedFrame], starter: bytes, other: bytes) -> None:

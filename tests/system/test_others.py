@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from evbagent.config import Config
+from evbagent.hostfacts import HostFacts
 from evbagent.link import PacketSocket
 from evbagent.netlink import Link, RouteSocket
 from evbagent.others import Surroundings
@@ -38,21 +39,24 @@ pytestmark = pytest.mark.system
 
 MINUTE = 60 * SECOND
 EVERYWHERE = dict.fromkeys(Scope, AdminStatus.TX_AND_RX)
+EVB_ALONE = {**dict.fromkeys(Scope, AdminStatus.RX_ONLY), Scope.NEAREST_CUSTOMER_BRIDGE: AdminStatus.TX_AND_RX}
 
 
 class Host:
     """One uplink that is served, in the station's namespace, and what is said about its surroundings."""
 
-    def __init__(self, cable: Cable, directory: Path, everywhere: bool = False) -> None:
+    def __init__(self, cable: Cable, directory: Path, admin_status: Mapping[Scope, AdminStatus] | None = None) -> None:
         self.namespace = cable.station
         self.name = cable.uplink
         self.now = 1000 * SECOND
         self.root = directory / "root"
         self._see_nobody_else()
         self.link = self._link()
-        settings = port_settings(self.link, Config().for_uplink(self.name), self.link.mac_address)
-        if everywhere:
-            settings = replace(settings, admin_status=EVERYWHERE)
+        settings = port_settings(
+            self.link, Config().for_uplink(self.name), HostFacts(chassis_mac=self.link.mac_address)
+        )
+        if admin_status is not None:
+            settings = replace(settings, admin_status=admin_status)
         self.stack = PortStack(Role.STATION, settings, lambda: 1)
         self.socket = self.namespace.call(PacketSocket, self.link.index, [scope.address for scope in Scope])
         self.route = self.namespace.call(RouteSocket)
@@ -138,8 +142,8 @@ class Host:
 
 
 @contextmanager
-def host(cable: Cable, directory: Path, everywhere: bool = False) -> Iterator[Host]:
-    made = Host(cable, directory, everywhere)
+def host(cable: Cable, directory: Path, admin_status: Mapping[Scope, AdminStatus] | None = None) -> Iterator[Host]:
+    made = Host(cable, directory, admin_status)
     try:
         yield made
     finally:
@@ -155,8 +159,8 @@ def test_nobody_else(cable: Cable, tmp_path: Path) -> None:
 
 
 def test_lldpd_where_we_only_listen(cable: Cable, tmp_path: Path) -> None:
-    """As things are by default: each announces in a scope of its own, and that is in order."""
-    with host(cable, tmp_path) as station, Lldpd(cable.station, tmp_path, [cable.uplink]) as lldpd:
+    """Each announces in a scope of its own, and that is in order."""
+    with host(cable, tmp_path, EVB_ALONE) as station, Lldpd(cable.station, tmp_path, [cable.uplink]) as lldpd:
         lldpd.cli("configure", "lldp", "tx-interval", "1")
         assert lldpd.process is not None
         station.see(lldpd.process.pid)
@@ -171,7 +175,7 @@ def test_lldpd_where_we_only_listen(cable: Cable, tmp_path: Path) -> None:
 def test_lldpd_where_we_announce_too(cable: Cable, tmp_path: Path, seen: bool) -> None:
     """Two neighbors for the switch: said, with what to do, which works. Its user names lldpd where its process may not
     be looked into."""
-    with host(cable, tmp_path, everywhere=True) as station, Lldpd(cable.station, tmp_path, [cable.uplink]) as lldpd:
+    with host(cable, tmp_path, EVERYWHERE) as station, Lldpd(cable.station, tmp_path, [cable.uplink]) as lldpd:
         lldpd.cli("configure", "lldp", "tx-interval", "1")
         lldpd.cli("configure", "lldp", "portidsubtype", "ifname")
         assert lldpd.process is not None
@@ -194,7 +198,7 @@ def test_lldpd_where_we_announce_too(cable: Cable, tmp_path: Path, seen: bool) -
 
 
 def test_lldpd_comes_and_goes(cable: Cable, tmp_path: Path) -> None:
-    with host(cable, tmp_path, everywhere=True) as station:
+    with host(cable, tmp_path, EVERYWHERE) as station:
         assert station.minute() == ()
         lldpd = Lldpd(cable.station, tmp_path, [cable.uplink])
         with lldpd:
@@ -246,7 +250,7 @@ def test_lldpad_that_may_not_be_looked_into(cable: Cable, tmp_path: Path) -> Non
 def test_networkd_that_announces(cable: Cable, tmp_path: Path) -> None:
     """Its configuration tells, before it has said anything; it is known by how it calls the chassis, too."""
     networkd = networkd_in(cable, "EmitLLDP=nearest-bridge")
-    with host(cable, tmp_path, everywhere=True) as station:
+    with host(cable, tmp_path, EVERYWHERE) as station:
         expected = (
             "systemd-networkd announces this host in scope nearest-bridge too: the switch sees two neighbors on this"
             " port: EmitLLDP=no in /run/systemd/network/10-uplink.network, or"
