@@ -10,6 +10,7 @@ from protocols.evb.ratified import RATIFIED
 from protocols.evb.station import EvbStation
 from protocols.evb.status import Edition, Forwarding, Relay, Role
 from protocols.frame import ETHERTYPE_LLDP, Scope
+from protocols.known import recognizes
 from protocols.lldp.agent import LldpAgent, LocalSystem
 from protocols.lldp.mib import (
     RemoteAdded,
@@ -47,7 +48,6 @@ from protocols.vdp.status import Confirm, Outcome, VsiChanged
 
 EVB_SCOPE = Scope.NEAREST_CUSTOMER_BRIDGE
 EDITIONS: Mapping[str, Edition] = {edition.name: edition for edition in (RATIFIED, DRAFT)}
-_EVB_TLVS = frozenset((edition.oui, edition.subtype) for edition in EDITIONS.values())
 _LLDP = ETHERTYPE_LLDP.to_bytes(2, "big")
 _ECP = frozenset(ethertype.to_bytes(2, "big") for ethertype in ETHERTYPES_ECP)
 
@@ -85,7 +85,7 @@ class PortStack:
             settings.tx,
             {scope: self._local(scope) for scope in Scope},
             settings.max_neighbors,
-            lambda oui, subtype: (oui, subtype) in _EVB_TLVS,
+            recognizes,
         )
         self._said = self.evb.own_words()
         self._peer_deaf = False

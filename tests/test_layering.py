@@ -24,8 +24,9 @@ BUILTINS_NOT_IN_PROTOCOLS = frozenset({"open", "print", "input", "exec", "eval",
 WIRE_MODULES = frozenset(
     "codec layout dot1_codec dot3_codec med_codec vendor_codec ratified draft pdu filter ieee cee cdcp".split()
 )
-# Where protocols meet: ECP carries VDP in `edge` and `edgeroles`; `port` names what goes in and out of the whole.
-JOINTS = frozenset({"protocols.stack", "protocols.port", "protocols.edge", "protocols.edgeroles"})
+# Where protocols meet: ECP carries VDP in `edge` and `edgeroles`; `port` names what goes in and out of the whole, and
+# `known` what of LLDPDUs one of them can read.
+JOINTS = frozenset(f"protocols.{name}" for name in ("stack", "port", "edge", "edgeroles", "known"))
 CAPTURE_TOOLS = frozenset({"evbagent.lab", "evbagent.replay", "evbagent.decode"})
 MUTABLE_CALLS = frozenset(
     "list dict set bytearray defaultdict deque Counter OrderedDict ChainMap WeakKeyDictionary WeakValueDictionary"
