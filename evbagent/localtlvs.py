@@ -134,7 +134,7 @@ def announces_medium(settings: LldpConfig) -> bool:
 
 
 def local_tlvs(link: Link, settings: LldpConfig, role: Role, facts: HostFacts, scope: Scope) -> LocalTlvs:
-    """What fits, by IMPORTANCE; of a kind that has several, the first of them."""
+    """What fits, by IMPORTANCE; of a kind that has several, the earlier before the later."""
     port = _Port(link, settings, role, facts, scope)
     chassis, own_id = chassis_id(settings, facts), port_id(link, settings, facts)
     most = min(MAX_LLDPDU, link.mtu or MAX_LLDPDU)
@@ -145,15 +145,19 @@ def local_tlvs(link: Link, settings: LldpConfig, role: Role, facts: HostFacts, s
     for name in IMPORTANCE:
         if name not in chosen or (name in _OTHER_MED and TlvName.MED_CAPABILITIES not in kept):
             continue
-        offered = iter(_SOURCES[name](port))
+        offered, missed = iter(_SOURCES[name](port)), list[Value]()
         for value in offered:
             tlv = _wire(name, value)
             size = HEADER + len(encode_basic(tlv))
-            if size > room:
-                left_out.append(_in_words(name, value, sum(1 for _ in offered)))
-                break
-            kept.setdefault(name, []).append(tlv)
-            room -= size
+            if size <= room:
+                kept.setdefault(name, []).append(tlv)
+                room -= size
+                continue
+            missed.append(value)
+            if name is TlvName.VLAN_NAME:  # there can be thousands, all of about this size
+                missed.extend(offered)
+        if missed:
+            left_out.append(_in_words(name, missed))
     warnings = [f"no room in the LLDPDU of scope {scope} for {', '.join(left_out)}"] if left_out else []
     optional = tuple(tlv for name in TlvName for tlv in kept.get(name, ()))
     return LocalTlvs(chassis, own_id, optional, tuple(warnings + _unsaid_addresses(port)))
@@ -317,10 +321,16 @@ def _wire(name: TlvName, value: Value) -> OptionalTlv:
     return cast(OptionalTlv, value)
 
 
-def _in_words(name: TlvName, value: Value, more: int) -> str:
-    """What was left out first, and how many others of its kind."""
-    which = f" {value.text}" if isinstance(value, ManagementAddress | VlanName) else ""
-    return f"{name}{which}" + (f" and {more} more" if more else "")
+def _in_words(name: TlvName, missed: list[Value]) -> str:
+    """The first that was left out, and how many others of its kind."""
+    match missed[0]:
+        case ManagementAddress() | VlanName() as value:
+            which = f" {value.text}"
+        case OrganizationalTlv(oui, subtype):
+            which = f" {oui.hex('-')} subtype {subtype}"
+        case _:
+            which = ""
+    return f"{name}{which}" + (f" and {len(missed) - 1} more" if len(missed) > 1 else "")
 
 
 _SOURCES: Mapping[TlvName, Callable[[_Port], Iterable[Value]]] = {

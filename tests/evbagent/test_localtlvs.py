@@ -385,8 +385,16 @@ def test_the_least_important_goes_first() -> None:
     local = said(settings=config(custom_tlv=custom, tlvs={NB: ["all"]}), facts=facts)
     assert [tlv.subtype for tlv in of_kind(OrganizationalTlv, local)] == [0, 1]
     assert of_kind(SystemDescription, local) and of_kind(VlanName, local)
-    assert local.warnings[0] == f"no room in the LLDPDU of scope {NB} for custom"
+    assert local.warnings[0] == f"no room in the LLDPDU of scope {NB} for custom 33-44-55 subtype 2"
     assert len(local.warnings) == 3 and size(local, NB) <= MAX_LLDPDU
+
+
+def test_what_is_small_may_have_room_where_what_is_great_has_none() -> None:
+    sizes = (500, 500, 490, 10)
+    custom = [{"oui": "334455", "subtype": number, "text": "x" * size} for number, size in enumerate(sizes)]
+    local = said(settings=config(custom_tlv=custom, tlvs={NB: ["custom"]}))
+    assert [tlv.subtype for tlv in of_kind(OrganizationalTlv, local)] == [0, 1, 3]
+    assert local.warnings[0].endswith("for custom 33-44-55 subtype 2")
 
 
 def test_a_link_of_small_frames_gets_small_lldpdus() -> None:

@@ -2,8 +2,9 @@
 
 import json
 import re
+import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from tests.support.agent import Agent, neighbors
 from tests.support.lldpdus import ETHERTYPE, NEAREST_BRIDGE, NEAREST_CUSTOMER_BRIDGE, lldpdu, read_pcap, tlv, walk
 from tests.support.namespaces import PacketTap, wait_until
 from tests.support.neighbors import PEER_MAC, RICH, rows_of
-from tests.support.peers import Lldpd
+from tests.support.peers import Lldpad, LldpadPort, Lldpd, RatifiedEvb
 from tests.support.rig import Cable
 
 pytestmark = pytest.mark.system
@@ -168,3 +169,160 @@ def test_the_command_beside_lldpcli(cable: Cable, tmp_path: Path) -> None:
         ]
         assert not missing
         assert "reflective-relay-capable: yes" in details
+
+
+# All that the real ones can be made to send on a machine without VLANs, bonds and DCB (captures have those).
+
+LLDPCLI = """
+configure med location coordinate latitude 48.58667N longitude 2.2014E altitude 117.47 m datum WGS84
+configure med location address country FR language fr street "rue de la Paix" city Paris
+configure med location elin 9876543210
+configure med policy application voice vlan 500 priority voice dscp 46
+configure med policy application video-signaling unknown
+configure med power pd source pse priority high value 5000
+configure dot3 power pse supported enabled paircontrol powerpairs spare class class-3 type 2 source primary\
+ priority high requested 10000 allocated 15000
+configure inventory hardware-revision HW1
+configure inventory firmware-revision FW2
+configure inventory software-revision SW3
+configure inventory serial-number S4
+configure inventory manufacturer Acme
+configure inventory model M5
+configure inventory asset A6
+configure lldp custom-tlv oui 33,44,55 subtype 44 oui-info 45,46,47
+configure lldp custom-tlv add oui 33,44,55 subtype 254
+configure system hostname sw.example
+configure system description "A switch"
+configure system capabilities enabled bridge,router
+configure lldp portidsubtype local "slot 1" description "to host"
+""".replace("\\\n", "")
+OF_LLDPD: Mapping[str, Mapping[str, Any]] = {
+    "Port ID": {"port-id-subtype": "local", "port-id": "slot 1"},
+    "Port Description": {"port-desc": "to host"},
+    "Time To Live": {"time-to-live": 120},
+    "System Name": {"system-name": "sw.example"},
+    "System Description": {"system-description": "A switch"},
+    "System Capabilities": {"system-capabilities-enabled": ["mac-bridge", "router"]},
+    "Management Address": {"address-subtype": "ipv4", "address": "192.0.2.9", "if-subtype": "if-index"},
+    "IEEE 802.3 Link Aggregation": {"aggregation-capability": True, "aggregation-status": False},
+    "IEEE 802.3 MAC/PHY Configuration/Status": {"auto-negotiation-supported": False, "speed": "10 Gb/s"},
+    "IEEE 802.3 Power Via MDI": {
+        "power-port-class": "pse",
+        "mdi-power-supported": True,
+        "mdi-power-enabled": True,
+        "power-pair-controlable": True,
+        "power-pairs": "spare",
+        "power-class": "class3",
+        "power-type": "type-2-pse",
+        "power-source": "primary",
+        "power-priority": "high",
+        "pd-requested-power-value": 100,
+        "pse-allocated-power-value": 150,
+    },
+    "LLDP-MED Capabilities": {"device-class": "network-connectivity"},
+    "LLDP-MED Hardware Revision": {"hardware-rev": "HW1"},
+    "LLDP-MED Firmware Revision": {"firmware-rev": "FW2"},
+    "LLDP-MED Software Revision": {"software-rev": "SW3"},
+    "LLDP-MED Serial Number": {"serial-num": "S4"},
+    "LLDP-MED Manufacturer Name": {"mfg-name": "Acme"},
+    "LLDP-MED Model Name": {"model-name": "M5"},
+    "LLDP-MED Asset ID": {"asset-id": "A6"},
+    "LLDP-MED Location Identification coordinate": {
+        "latitude": pytest.approx(48.58667, abs=1e-5),
+        "longitude": pytest.approx(2.2014, abs=1e-5),
+        "altitude": pytest.approx(117.47, abs=0.01),
+        "altitude-type": "meters",
+        "datum": "wgs84",
+    },
+    "LLDP-MED Location Identification civic": {
+        "country-code": "FR",
+        "civic-address": [
+            {"ca-type": 0, "name": "language", "value": "fr"},
+            {"ca-type": 3, "name": "city", "value": "Paris"},
+            {"ca-type": 6, "name": "street", "value": "rue de la Paix"},
+        ],
+    },
+    "LLDP-MED Location Identification ecs-elin": {"elin": "9876543210"},
+    "LLDP-MED Network Policy voice": {"unknown": False, "vlan-id": 500, "priority": 5, "dscp": 46},
+    "LLDP-MED Network Policy video-signaling": {"unknown": True},
+    "LLDP-MED Extended Power-via-MDI": {
+        "power-type": "pd",
+        "power-source": "pse",
+        "power-priority": "high",
+        "power-value": 50,
+    },
+}
+OF_LLDPAD: Mapping[str, Mapping[str, Any]] = {
+    "Port Description": {"port-desc": "Interface   2 as veth1"},
+    "System Name": {"system-name": "bridge"},
+    "System Capabilities": {"system-capabilities-enabled": ["station-only"]},
+    "Management Address": {"address-subtype": "ipv4", "address": "192.0.2.7", "if-subtype": "if-index"},
+    "LLDP-MED Capabilities": {"capabilities": ["capabilities", "inventory"], "device-class": "endpoint-class-i"},
+    "IEEE 802.3 MAC/PHY Configuration/Status": {"auto-negotiation-supported": False, "operational-mau-type": 0},
+    "IEEE 802.3 Link Aggregation": {"aggregation-capability": False},
+    "IEEE 802.3 Maximum Frame Size": {"max-frame-size": 1518},
+}
+
+
+def shown(agent: Agent, scope: str) -> dict[str, dict[str, Any]]:
+    """By name, and the kind of what there are several of; the document of each TLV that is known."""
+    rows = json.loads(agent.evbagent("show", "neighbors", "-j").stdout)
+    named = {}
+    for item in (item for row in rows if row["scope"] == scope for item in row["tlvs"]):
+        value = item["value"]
+        if value is not None:
+            kind = value.get("location-format") or value.get("application-type")
+            named[f"{item['name']} {kind}" if kind else item["name"]] = value
+    return named
+
+
+def test_all_that_lldpd_can_be_made_to_send(cable: Cable, tmp_path: Path) -> None:
+    cable.bridge.ip(f"address add 192.0.2.9/24 dev {cable.port}")
+    agent = Agent(cable.station, tmp_path, [cable.uplink])
+    with Lldpd(cable.bridge, tmp_path, [cable.port], ["-M", "4"]) as lldpd, agent:
+        for command in LLDPCLI.strip().splitlines():
+            lldpd.cli(*shlex.split(command))
+        lldpd.cli("update")
+        found = wait_until(lambda: settled(agent), "all of it is shown")
+        for name, value in OF_LLDPD.items():
+            assert found[name] | value == found[name], name
+        assert found.keys() - OF_LLDPD.keys() == {"Chassis ID"}
+        text = agent.evbagent("show", "neighbors", "--details").stdout
+        for octets in ("SubType: 44, Len: 3 45,46,47", "SubType: 254, Len: 0"):
+            assert f"TLV:          OUI: 33,44,55, {octets}" in text
+        rows = json.loads(agent.evbagent("show", "statistics", cable.uplink, "-j").stdout)
+        counters = next(row for row in rows if row["scope"] == "nearest-bridge")
+        assert counters["rx-total-discarded-tlvs"] == counters["rx-error-frames"] == 0
+        assert counters["rx-total-unrecognized-tlvs"] <= 2 * counters["rx-total-frames"], "only the custom ones"
+
+
+def settled(agent: Agent) -> dict[str, dict[str, Any]] | None:
+    if "slot 1" not in agent.evbagent("show", "neighbors", "-j").stdout:
+        return None
+    found = shown(agent, "nearest-bridge")
+    return found if found.keys() >= OF_LLDPD.keys() else None
+
+
+def test_all_that_lldpad_can_be_made_to_send(cable: Cable, tmp_path: Path) -> None:
+    agent = Agent(cable.station, tmp_path, [cable.uplink])
+    bridge = LldpadPort(
+        evb=RatifiedEvb(mode="bridge", rr_capable=True), scopes=frozenset({"nb", "ncb"}), tlvs=frozenset(range(4, 9))
+    )
+    with Lldpad(cable.bridge, tmp_path, {cable.port: bridge}) as lldpad:
+        tool = ("-T", "-i", cable.port, "-V")
+        lldpad.lldptool(*tool, "mngAddr", "ipv4=192.0.2.7")
+        lldpad.lldptool(*tool, "LLDP-MED", "devtype=class1")
+        for name in ("medCap", "medSwRev", "macPhyCfg", "linkAgg", "MTU"):
+            lldpad.lldptool(*tool, name, "enableTx=yes")
+        with agent:
+            agent.wait_for_relay(cable.uplink, "active")
+            found = wait_until(
+                lambda: known if (known := shown(agent, "nearest-bridge")).keys() >= OF_LLDPAD.keys() else None,
+                "all of it is shown",
+            )
+            for name, value in OF_LLDPAD.items():
+                assert found[name] | value == found[name], name
+            rest = {"Chassis ID", "Port ID", "Time To Live", "System Description", "LLDP-MED Software Revision"}
+            assert found.keys() - OF_LLDPAD.keys() == rest
+            evb = shown(agent, "nearest-customer-bridge")["IEEE 802.1 EVB"]
+            assert (evb["evb-mode"], evb["reflective-relay-control"]) == ("bridge", True)
