@@ -12,6 +12,7 @@ from evbagent.lldpconfig import LldpConfig
 from evbagent.switchconfig import SwitchConfig, switch_rules
 from evbagent.tables import Table, in_words
 from protocols.frame import parse_mac
+from protocols.lldp.tlvs import printable
 
 DEFAULT_FILE = Path("/etc/evbagent/evbagent.toml")
 
@@ -142,7 +143,7 @@ def _validate(document: dict[str, Any], file: Path) -> Config:
     try:
         config = convert(document, Config)
     except ValidationError as error:
-        raise ConfigError(f"{file}: {in_words(str(error))}") from error
+        raise ConfigError(f"{file}: {printable(in_words(str(error)))}") from error
     try:
         _check_destination(config.vdp.ecp_destination, "vdp")
         for glob, uplink in config.uplink.items():
@@ -152,7 +153,7 @@ def _validate(document: dict[str, Any], file: Path) -> Config:
             _check_destination(vdp.ecp_destination, f"uplink.{glob}.vdp")
         switch_rules(config.switch)
     except ValueError as error:
-        raise ConfigError(f"{file}: {error}") from error
+        raise ConfigError(f"{file}: {printable(str(error))}") from error
     return config
 
 

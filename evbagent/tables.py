@@ -12,7 +12,10 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_
 def in_words(message: str) -> str:
     """msgspec's "Invalid ... - at `$.evb.edition`" with the key in front, as people look for it."""
     text, _, path = message.partition(" - at `")
-    key = path.rstrip("`").removeprefix("$").removeprefix(".")
+    about_its_key = path.startswith("key` in `")
+    key = path.removeprefix("key` in `").rstrip("`").removeprefix("$").removeprefix(".")
+    if about_its_key:
+        return f"{key}: {text[0].lower()}{text[1:]} as a key"
     for start, reason in _ABOUT_A_KEY:
         if text.startswith(start):
             name = text.split("`")[1]

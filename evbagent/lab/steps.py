@@ -105,7 +105,7 @@ def negotiated(lab: Lab) -> Outcome:
     )
     lab.switch.open_port()
     convergence = (agreed.time - began) / 1e9
-    frames = sum(frame.time <= agreed.time for frame in lab.journal.lldp[heard:])
+    frames = sum(frame.time <= agreed.time and frame.evb() is not None for frame in lab.journal.lldp[heard:])
     lab.journal.wait_for(lambda: lab.hairpin() and lab.modes() == {"vepa"}, "the guests are in vepa")
     seen, mode = exchange(lab, REFLECTED), lab.agent.mode()
     return Outcome(

@@ -18,6 +18,7 @@ from tests.bench.agents import (
 )
 from tests.bench.report import Row, Samples, compare
 from tests.bench.wire import MILLISECOND, SECOND, LinkSwitch, Negotiation, WideTap
+from tests.support.lldpdus import NEAREST_CUSTOMER_BRIDGE
 from tests.support.namespaces import CapturedFrame, link_pair
 from tests.support.rig import BRIDGE_MAC, STATION_MAC, make_cable
 
@@ -62,7 +63,7 @@ class Pair:
         until_agreed = first_second = 0
         for frame in self.tap.lldpdus_until(begun + PATIENCE):
             since = (frame.timestamp_ns - begun) / MILLISECOND
-            if since < 0 or not _is_original(frame):
+            if since < 0 or not _is_original(frame) or frame.data[:6] != NEAREST_CUSTOMER_BRIDGE:
                 continue
             first_second += since <= 1000
             if agreed is None:

@@ -1,14 +1,22 @@
 """The `[lldp]` table: what is taken, what is refused and in which words, which TLVs are chosen."""
 
 import tomllib
+from json import dumps
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import ValidationError, convert, to_builtins
 
+from evbagent.config import ConfigError, load
+from evbagent.hostfacts import HostFacts
 from evbagent.lldpconfig import DEFAULT_TLVS, LldpConfig, TlvName, capability_bits, identifier
+from evbagent.localtlvs import announcement
+from evbagent.netlink import Link
+from protocols.evb.status import Role
 from protocols.frame import Scope
-from protocols.lldp.tlvs import ChassisIdSubtype, PortIdSubtype
+from protocols.lldp.codec import encode_lldpdu
+from protocols.lldp.tlvs import ChassisIdSubtype, Lldpdu, PortIdSubtype
 
 NB, NCB = Scope.NEAREST_BRIDGE, Scope.NEAREST_CUSTOMER_BRIDGE
 
@@ -181,3 +189,56 @@ def test_identifiers(kind: Any, setting: str, expected: tuple[int, bytes | None]
 def test_capabilities_are_named_as_they_are_shown() -> None:
     assert capability_bits(("mac-bridge", "router", "router")) == 0x14
     assert capability_bits(()) == 0
+
+
+# Every key with every kind of wrong value: an error that names it, or something that can be announced.
+
+NUMBERS = (True, -1, 0, 1.5, 1 << 40, float("nan"))
+WRONG = (*NUMBERS, "", "x", "!", "\0", "é☃\u202e", "a" * 600, [], ["x"], [1], {}, {"x": 1}, {"\u202e": 1})
+PORT = Link(2, "eth0", bytes.fromhex("02000000000a"), 1, mtu=1500)
+HOST = HostFacts("host-a", "Test Linux", chassis_mac=b"\2chass", chassis_name="eth0")
+
+
+def leaves(document: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """The way to every value, tables and arrays among them."""
+    found: list[tuple[str | int, ...]] = []
+    for key, value in document.items() if isinstance(document, dict) else enumerate(document):
+        found.append((*path, key))
+        if isinstance(value, dict | list):
+            found += leaves(value, (*path, key))
+    return found
+
+
+def toml(value: Any) -> str:
+    """A value as TOML has it in line."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{dumps(key)} = {toml(item)}" for key, item in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(toml, value)) + "]"
+    return dumps(value, ensure_ascii=True).replace("NaN", "nan")
+
+
+@pytest.mark.parametrize("path", leaves(tomllib.loads(EVERYTHING)), ids=lambda path: ".".join(map(str, path)))
+def test_a_wrong_value_is_named_or_can_be_announced(path: tuple[str | int, ...], tmp_path: Path) -> None:
+    refused = 0
+    for wrong in WRONG:
+        document = tomllib.loads(EVERYTHING)
+        place: Any = document
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = wrong
+        file = tmp_path / "evbagent.toml"
+        file.write_text(f"lldp = {toml(document)}\n", encoding="utf-8")
+        try:
+            config = load(file)
+        except ConfigError as error:
+            refused += 1
+            named = [key for key in path if isinstance(key, str)]
+            assert any(key in str(error) for key in named), f"{error} does not name {path}"
+            assert str(error).startswith(f"{file}: lldp.") and str(error).isprintable() and len(str(error)) < 1500
+            continue
+        said = announcement(PORT, config.for_uplink("eth0").lldp, Role.STATION, HOST)
+        for optional in said.optional.values():
+            assert len(encode_lldpdu(Lldpdu(said.chassis_id, said.port_id, 121, optional))) <= 1500
+    assert refused >= len(WRONG) // 3

@@ -19,6 +19,7 @@ def test_the_unit_waits_for_ready_reloads_and_keeps_its_directory() -> None:
     assert service["ExecReload"].endswith("-HUP $MAINPID")
     assert (service["RuntimeDirectory"], service["RuntimeDirectoryPreserve"]) == ("evbagent", "yes")
     assert set(service["CapabilityBoundingSet"].split()) == {"CAP_NET_RAW", "CAP_NET_ADMIN"}
+    assert "ProtectHostname" not in service, "it would hide when the host is renamed"
     assert set(service["RestrictAddressFamilies"].split()) == {"AF_PACKET", "AF_NETLINK", "AF_UNIX"}
 
 
