@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from struct import error as StructError
 from typing import Any, Generic, TypeVar
 
-from construct import Construct, ConstructError, Struct
+from construct import Construct
 
+from protocols.bits import fields_of
 from protocols.errors import DecodeError
 
 T = TypeVar("T")
@@ -19,29 +19,31 @@ class Layout(Generic[T]):
     reading them can only fail for want of octets.
     """
 
-    __slots__ = ("_fields", "_layout", "kind", "size")
+    __slots__ = ("_fields", "_readers", "kind", "size")
 
     def __init__(self, kind: type[T], layout: Construct) -> None:
         self.kind = kind
         self.size: int = layout.sizeof()
-        self._layout = layout.compile() if isinstance(layout, Struct) else layout  # of bits it makes nothing faster
-        self._fields = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]  # it is a dataclass
+        by_name = {field.name: field for field in fields_of(layout)}
+        self._fields = tuple(by_name[field.name] for field in fields(kind))  # type: ignore[arg-type]  # a dataclass
+        self._readers = tuple(field.reader() for field in self._fields)
 
     def decode(self, octets: bytes, offset: int = 0) -> T:
         """The value at `offset`; what follows it is not looked at, reserved bits are ignored."""
         left = max(len(octets) - offset, 0)
         if left < self.size:
             raise DecodeError(f"{left} octets are left, {self.size} are needed", offset)
-        found = self._layout.parse(octets[offset : offset + self.size])
-        return self.kind(**{name: _plain(found[name]) for name in self._fields})
+        number = int.from_bytes(octets[offset : offset + self.size], "big")
+        return self.kind(*[read(number) for read in self._readers])
 
     def encode(self, value: T) -> bytes:
         """The octets, reserved bits 0. ValueError when a field's value does not fit."""
         try:
-            octets: bytes = self._layout.build({name: getattr(value, name) for name in self._fields})
-        except (ConstructError, StructError) as error:
+            number = sum(field.write(getattr(value, field.name)) for field in self._fields)
+        except (TypeError, ValueError) as error:
             raise ValueError(f"{value} does not fit its octets: {error}") from error
-        if len(octets) != self.size or self.decode(octets) != value:
+        octets = number.to_bytes(self.size, "big")
+        if self.decode(octets) != value:
             raise ValueError(f"{value} does not fit its octets")
         return octets
 
@@ -61,7 +63,3 @@ def decode_entries(layout: Layout[T], octets: bytes, offset: int) -> tuple[T, ..
 
 def encode_entries(layout: Layout[T], entries: tuple[T, ...]) -> bytes:
     return b"".join(layout.encode(entry) for entry in entries)
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
