@@ -20,7 +20,8 @@ from evbagent.attachments import AttachmentEvent, Attachments
 from evbagent.config import Config, ConfigError, UplinkSettings, load
 from evbagent.control import ControlServer
 from evbagent.driver import PortDriver, boottime
-from evbagent.events import attachment_event, forwarding_event, neighbor_event
+from evbagent.events import attachment_event, forwarding_event, neighbor_event, neighbor_event_name
+from evbagent.fewlines import FewLines
 from evbagent.hairpin import flags_left_behind
 from evbagent.hostmonitor import HostMonitor
 from evbagent.link import PacketSocket, check_permission
@@ -86,6 +87,7 @@ class Daemon:
             self._ports, self._config, options.config, options.state_dir, lambda: self._is_watched, self._publish
         )
         self._surroundings = Surroundings()
+        self._neighbor_lines = FewLines(log, "neighbors")
         self._control: ControlServer | None = None
         self._left_behind: dict[str, bool] = {}
         self._overflows = 0
@@ -218,9 +220,9 @@ class Daemon:
                 self._attachments.answer(port.link.index, forwarding_mode(port.stack), new.reason)
                 self._publish(port, forwarding_event(old, new))
             case NeighborEvent(scope, change):
-                document = neighbor_event(scope, change)
-                log.info("%s: %s", port.link.name, document["event"])
-                self._publish(port, document)
+                self._neighbor_lines.line(f"{port.link.name}: {neighbor_event_name(change)}")
+                if self._is_watched:
+                    self._publish(port, neighbor_event(scope, change))
             case VsiChanged():
                 self._vsis.changed(port, event)
             case WarningsChanged(warnings):

@@ -1,5 +1,6 @@
 """The JSON forms of events, as `watch -j` prints them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Raw
@@ -14,20 +15,22 @@ from protocols.vdp.status import VsiState
 Json = dict[str, Any]
 
 
+def neighbor_event_name(change: RemoteChange) -> str:
+    return _NEIGHBOR_EVENTS[type(change)]
+
+
 def neighbor_event(scope: Scope, change: RemoteChange) -> Json:
     """neighbor-added, neighbor-updated, neighbor-removed (with the reason) or too-many-neighbors."""
+    event = {"event": neighbor_event_name(change), "scope": str(scope)}
     match change:
         case RemoteAdded(remote):
-            return {"event": "neighbor-added", "scope": str(scope), "neighbor": neighbor_document(remote)}
+            return {**event, "neighbor": neighbor_document(remote)}
         case RemoteUpdated(remote, former):
-            changed = changed_tlvs(former, remote.pdu)
-            neighbor = neighbor_document(remote)
-            return {"event": "neighbor-updated", "scope": str(scope), "changed": changed, "neighbor": neighbor}
+            return {**event, "changed": changed_tlvs(former, remote.pdu), "neighbor": neighbor_document(remote)}
         case RemoteRemoved(remote, reason):
-            neighbor = neighbor_document(remote)
-            return {"event": "neighbor-removed", "scope": str(scope), "reason": str(reason), "neighbor": neighbor}
+            return {**event, "reason": str(reason), "neighbor": neighbor_document(remote)}
         case TooManyNeighbors(on):
-            return {"event": "too-many-neighbors", "scope": str(scope), "too-many-neighbors": on}
+            return {**event, "too-many-neighbors": on}
 
 
 def forwarding_event(old: Forwarding, new: Forwarding) -> Json:
@@ -60,3 +63,11 @@ def attachment_event(event: AttachmentEvent) -> Json:
 def vsi_event(vsi: Raw, was: VsiState, gone: bool) -> Json:
     """vsi: its state, what is asked for it, or the answer to that has changed; `gone`: and it is not kept any more."""
     return {"event": "vsi", "vsi": vsi, "was": str(was), "gone": gone}
+
+
+_NEIGHBOR_EVENTS: Mapping[type[RemoteChange], str] = {
+    RemoteAdded: "neighbor-added",
+    RemoteUpdated: "neighbor-updated",
+    RemoteRemoved: "neighbor-removed",
+    TooManyNeighbors: "too-many-neighbors",
+}

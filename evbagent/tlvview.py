@@ -3,7 +3,7 @@
 Names of fields are the leaves of IEEE's YANG modules where these have one. Numbers are in the units of the wire.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -66,6 +66,18 @@ def _read_basic(kind: int, value: bytes) -> tuple[Json | None, str | None]:
     return {**basic_document(read), **_beyond(value, codec.encode_basic(read))}, None
 
 
+def organizational_value(oui: bytes, subtype: int, body: bytes) -> Any:
+    """The value type of an organizational TLV, from what follows its subtype; None when it is not known.
+
+    DecodeError, with the offset in the body, when its octets are not those of such a TLV.
+    """
+    for family in _families(oui):
+        value = family.decode(subtype, body)
+        if value is not None:
+            return value
+    return None
+
+
 def _read_organizational(oui: bytes, subtype: int, body: bytes) -> tuple[Json | None, str | None]:
     try:
         for family in _families(oui):
@@ -85,31 +97,34 @@ class _Family(NamedTuple):
     document: Callable[[Any], Json]
 
 
-def _families(oui: bytes) -> Iterator[_Family]:
-    """Those that are worth asking. A body is what follows OUI and subtype."""
-    if oui == DOT1_OUI:
-        yield _Family(dot1_codec.decode, lambda value: dot1_codec.encode(value)[1], dot1_document)
-        yield _Family(ieee.decode, lambda value: ieee.encode(value)[1], dcbx_document)
-        yield _single(ratified.RATIFIED.subtype, ratified.decode_fields, ratified.encode_fields, evb_document)
-        yield _single(cdcp.SUBTYPE, cdcp.decode, cdcp.encode, cdcp_document)
-    elif oui == DOT3_OUI:
-        yield _Family(dot3_codec.decode, lambda value: dot3_codec.encode(value)[1], dot3_document)
-    elif oui == MED_OUI:
-        yield _Family(med_codec.decode, lambda value: med_codec.encode(value)[1], med_document)
-    elif oui == CEE_OUI:
-        yield _Family(cee.decode, lambda value: cee.encode(value)[1], legacy_dcbx_document)
-    elif oui == draft.DRAFT.oui:
-        yield _single(draft.DRAFT.subtype, draft.decode_fields, draft.encode_fields, evb_document)
-    else:
-        decode = partial(vendor_codec.decode, oui)
-        yield _Family(decode, lambda value: vendor_codec.encode(value)[2], vendor_document)
-
-
 def _single(
     subtype: int, decode: Callable[[bytes], Any], encode: Callable[[Any], bytes], document: Callable[[Any], Json]
 ) -> _Family:
     """One TLV that is read by itself."""
     return _Family(lambda number, body: decode(body) if number == subtype else None, encode, document)
+
+
+# A body is what follows OUI and subtype.
+_FAMILIES: Mapping[bytes, tuple[_Family, ...]] = {
+    DOT1_OUI: (
+        _Family(dot1_codec.decode, lambda value: dot1_codec.encode(value)[1], dot1_document),
+        _Family(ieee.decode, lambda value: ieee.encode(value)[1], dcbx_document),
+        _single(ratified.RATIFIED.subtype, ratified.decode_fields, ratified.encode_fields, evb_document),
+        _single(cdcp.SUBTYPE, cdcp.decode, cdcp.encode, cdcp_document),
+    ),
+    DOT3_OUI: (_Family(dot3_codec.decode, lambda value: dot3_codec.encode(value)[1], dot3_document),),
+    MED_OUI: (_Family(med_codec.decode, lambda value: med_codec.encode(value)[1], med_document),),
+    CEE_OUI: (_Family(cee.decode, lambda value: cee.encode(value)[1], legacy_dcbx_document),),
+    draft.DRAFT.oui: (_single(draft.DRAFT.subtype, draft.decode_fields, draft.encode_fields, evb_document),),
+}
+
+
+def _families(oui: bytes) -> tuple[_Family, ...]:
+    """Those that are worth asking."""
+    known = _FAMILIES.get(oui)
+    if known is not None:
+        return known
+    return (_Family(partial(vendor_codec.decode, oui), lambda value: vendor_codec.encode(value)[2], vendor_document),)
 
 
 def _beyond(octets: bytes, understood: bytes) -> Json:

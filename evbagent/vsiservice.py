@@ -13,6 +13,7 @@ from msgspec import Raw
 from evbagent.config import Config
 from evbagent.events import vsi_event
 from evbagent.exchange import ControlError
+from evbagent.fewlines import FewLines
 from evbagent.journal import Journal
 from evbagent.port import Port
 from evbagent.switchconfig import switch_rules
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 
 RELEASE_S = 2.0
 # So many VSIs have a line each in the log within a second; of the others it says how many they were.
-LINES_A_SECOND = 20
 
 
 class VsiService:
@@ -49,7 +49,7 @@ class VsiService:
         self._directory = vsi_directory(config_file)
         self._is_watched = is_watched
         self._publish = publish
-        self._log = _VsiLog()
+        self._log = FewLines(log, "VSIs")
 
     # What is wanted.
 
@@ -153,24 +153,6 @@ class VsiService:
             return f"interface: {interface} is served in the bridge role, which answers requests and makes none"
         port.driver.request(RequestVsis(requests))
         return None
-
-
-class _VsiLog:
-    """A line for each VSI that changes, as long as they are few."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._lines = 0
-
-    def line(self, text: str) -> None:
-        second = int(monotonic())
-        if second != self._second:
-            if self._lines > LINES_A_SECOND:
-                log.info("%d more changes of VSIs a second ago", self._lines - LINES_A_SECOND)
-            self._second, self._lines = second, 0
-        self._lines += 1
-        if self._lines <= LINES_A_SECOND:
-            log.info("%s", text)
 
 
 def _farewell(tlv: VsiTlv) -> VsiTlv:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from construct import Array, BitsInteger, Bytes, Construct, Flag, FormatField, Padded, Struct, Subconstruct
+from construct import Adapter, Array, BitsInteger, Bytes, Construct, Flag, FormatField, Padded, Struct, Subconstruct
 
 OCTET = 8
 
@@ -103,7 +103,7 @@ def _field(name: str, layout: Construct, unit: int, left: int) -> Field:
 
 def _opened(layout: Construct, unit: int) -> tuple[Construct, int]:
     """Without names and changes between octets and bits around it; how many bits its sizes count in."""
-    while isinstance(layout, Subconstruct) and not isinstance(layout, (Array, Padded)):
+    while isinstance(layout, Subconstruct) and not isinstance(layout, (Adapter, Array, Padded)):
         outer, layout = layout.sizeof(), layout.subcon
         unit = unit * outer // layout.sizeof()
     return layout, unit

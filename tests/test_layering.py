@@ -22,7 +22,7 @@ NOT_IN_PROTOCOLS = frozenset(
 BUILTINS_NOT_IN_PROTOCOLS = frozenset({"open", "print", "input", "exec", "eval", "__import__", "breakpoint"})
 # Wire forms; every other module of `protocols` is a machine or a value and never sees a construct.Container.
 WIRE_MODULES = frozenset(
-    "codec layout dot1_codec dot3_codec med_codec vendor_codec ratified draft pdu filter ieee cee cdcp".split()
+    "codec bits layout dot1_codec dot3_codec med_codec vendor_codec ratified draft pdu filter ieee cee cdcp".split()
 )
 # Where protocols meet: ECP carries VDP in `edge` and `edgeroles`; `port` names what goes in and out of the whole, and
 # `known` what of LLDPDUs one of them can read.

@@ -18,6 +18,8 @@ from protocols.evb.status import (
     resolve,
 )
 
+STATEMENTS_KEPT = 8
+
 Describe = Callable[[NeighborKey], str]
 """A neighbour's name for people."""
 
@@ -33,6 +35,7 @@ class EvbRole(ABC):
         self.vsis = 0  # how many there are, for the draft's TLV to say
         self.peers = Peers(self.other, settings.editions)
         self._candidates = Candidates(None)
+        self._encoded: dict[tuple[str, Statement], bytes] = {}
 
     def configure(self, settings: EvbSettings) -> None:
         self.settings = settings
@@ -95,11 +98,20 @@ class EvbRole(ABC):
     def tlv(self) -> EvbBody:
         """OUI, subtype and body of the TLV to send."""
         edition = self.edition
-        return edition.oui, edition.subtype, edition.encode(self.statement)
+        return edition.oui, edition.subtype, self._encode(self.statement)
 
     def own_words(self) -> bytes:
         """The TLV's body without what only repeats the peer: a change in this is news, in the rest an echo."""
-        return self.edition.encode(self.statement.without_echo)
+        return self._encode(self.statement.without_echo)
+
+    def _encode(self, statement: Statement) -> bytes:
+        """Asked for after each change of anything, and mostly the same as before."""
+        key = self.edition.name, statement
+        if key not in self._encoded:
+            if len(self._encoded) >= STATEMENTS_KEPT:
+                self._encoded.clear()
+            self._encoded[key] = self.edition.encode(statement)
+        return self._encoded[key]
 
     def forwarding(self, anyone_heard: bool, describe: Describe) -> Forwarding:
         """The answer in words. `anyone_heard`: some neighbour is known on this link, EVB or not."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from struct import error as StructError
+from typing import TypeVar
 
-from construct import Construct, ConstructError, Container, Int8ub, Int16ub, Int32ub, Struct
+from construct import Int8ub, Int16ub, Int32ub, Struct
 
 from protocols.errors import DecodeError
+from protocols.layout import Layout
 from protocols.lldp.tlvs import (
     BasicTlv,
     ChassisId,
@@ -31,10 +32,20 @@ ORGANIZATIONAL = 127
 MAX_SUBTYPE, MAX_IDENTIFIER, MAX_TEXT, MAX_ADDRESS, MAX_OID = 7, 255, 255, 31, 128
 END_OF_LLDPDU = b"\0\0"
 
-# Numbers only: compiled, `Bytes` would take what is left for what was asked, and numbers fail with struct's own error.
-_CAPABILITIES = Struct("supported" / Int16ub, "enabled" / Int16ub).compile()
-_INTERFACE = Struct("numbering" / Int8ub, "number" / Int32ub, "oid_length" / Int8ub).compile()
-_INTERFACE_SIZE = _INTERFACE.sizeof()
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Interface:
+    """What follows the address in a management address TLV."""
+
+    numbering: int
+    number: int
+    oid_length: int
+
+
+_CAPABILITIES = Layout(SystemCapabilities, Struct("supported" / Int16ub, "enabled" / Int16ub))
+_INTERFACE = Layout(_Interface, Struct("numbering" / Int8ub, "number" / Int32ub, "oid_length" / Int8ub))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +179,10 @@ def _decode_optional(tlv: RawTlv) -> OptionalTlv:
             raise DecodeError(f"text of {len(tlv.value)} octets in a TLV of type {tlv.type}", tlv.offset)
         return _TEXTS[tlv.type](tlv.value)
     if tlv.type == SYSTEM_CAPABILITIES:
-        fields = _parse(_CAPABILITIES, tlv, 0)
-        if fields.enabled & ~fields.supported:
+        capabilities = _parse(_CAPABILITIES, tlv, 0)
+        if capabilities.enabled & ~capabilities.supported:
             raise DecodeError("capabilities are enabled that are not supported", tlv.offset)
-        return SystemCapabilities(fields.supported, fields.enabled)
+        return capabilities
     if tlv.type == MANAGEMENT_ADDRESS:
         return _decode_management(tlv)
     return UnrecognizedTlv(tlv.type, tlv.value)
@@ -183,7 +194,7 @@ def _decode_management(tlv: RawTlv) -> ManagementAddress:
         raise DecodeError("management address string length is not 2 to 32", tlv.offset)
     interface = 1 + value[0]
     fields = _parse(_INTERFACE, tlv, interface)
-    oid = interface + _INTERFACE_SIZE
+    oid = interface + _INTERFACE.size
     if fields.oid_length > MAX_OID or oid + fields.oid_length > len(value):
         left = len(value) - oid
         raise DecodeError(f"management address claims an OID of {fields.oid_length} octets of {left} left", tlv.offset)
@@ -192,12 +203,13 @@ def _decode_management(tlv: RawTlv) -> ManagementAddress:
     )
 
 
-def _parse(layout: Construct, tlv: RawTlv, start: int) -> Container:
+def _parse(layout: Layout[T], tlv: RawTlv, start: int) -> T:
     """Fields of the TLV from octet `start` of its value on. What follows them is for later editions, or others."""
     try:
-        return layout.parse(tlv.value[start:])
-    except (ConstructError, StructError) as error:
-        raise DecodeError(f"TLV of type {tlv.type} with {len(tlv.value)} octets is too short", tlv.offset) from error
+        return layout.decode(tlv.value, start)
+    except DecodeError:
+        reason = f"TLV of type {tlv.type} with {len(tlv.value)} octets is too short"
+        raise DecodeError(reason, tlv.offset) from None
 
 
 def _encode_optional(tlv: OptionalTlv) -> bytes:
@@ -208,8 +220,8 @@ def _encode_optional(tlv: OptionalTlv) -> bytes:
             return encode_tlv(SYSTEM_NAME, _text(value))
         case SystemDescription(value):
             return encode_tlv(SYSTEM_DESCRIPTION, _text(value))
-        case SystemCapabilities(supported, enabled):
-            return encode_tlv(SYSTEM_CAPABILITIES, _build(_CAPABILITIES, supported=supported, enabled=enabled))
+        case SystemCapabilities():
+            return encode_tlv(SYSTEM_CAPABILITIES, _CAPABILITIES.encode(tlv))
         case ManagementAddress():
             return encode_tlv(MANAGEMENT_ADDRESS, _encode_management(tlv))
         case OrganizationalTlv(oui, subtype, value):
@@ -223,7 +235,7 @@ def _encode_optional(tlv: OptionalTlv) -> bytes:
 def _encode_management(tlv: ManagementAddress) -> bytes:
     _fits("length of a management address", len(tlv.address), 1, MAX_ADDRESS)
     _fits("length of an OID", len(tlv.oid), 0, MAX_OID)
-    interface = _build(_INTERFACE, numbering=tlv.numbering, number=tlv.number, oid_length=len(tlv.oid))
+    interface = _INTERFACE.encode(_Interface(tlv.numbering, tlv.number, len(tlv.oid)))
     return bytes([1 + len(tlv.address), tlv.subtype]) + tlv.address + interface + tlv.oid
 
 
@@ -241,14 +253,6 @@ def _time_to_live(seconds: int) -> bytes:
 def _text(value: bytes) -> bytes:
     _fits("length of a text", len(value), 0, MAX_TEXT)
     return value
-
-
-def _build(layout: Construct, **fields: int) -> bytes:
-    try:
-        octets: bytes = layout.build(fields)
-    except (ConstructError, StructError) as error:
-        raise ValueError(f"{fields} do not fit: {error}") from error
-    return octets
 
 
 def _fits(name: str, number: int, least: int, most: int) -> None:

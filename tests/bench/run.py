@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from tests.bench.convergence import evb_convergence, evb_convergence_lldpad, late_starter
 from tests.bench.idle import idle_cpu_50, resident_1
+from tests.bench.lldp import lldp_decode, lldp_neighbors_1000, lldp_received, lldp_unchanged
 from tests.bench.news import event_to_state, remode, state_rewrites
 from tests.bench.report import Row, failed, machine, table, write_json
 from tests.bench.startup import first_lldpdu, start_200_uplinks, start_ready
@@ -38,6 +39,10 @@ BENCHMARKS: Mapping[str, Callable[[Path], list[Row]]] = {
     "event-to-state": event_to_state,
     "state-rewrites": state_rewrites,
     "remode": remode,
+    "lldp-decode": lldp_decode,
+    "lldp-unchanged": lldp_unchanged,
+    "lldp-received": lldp_received,
+    "lldp-neighbors-1000": lldp_neighbors_1000,
     "vsi-associate-1": vsi_associate_1,
     "vsi-associate-each": vsi_associate_each,
     "vsi-associate-1000": vsi_associate_1000,

@@ -4,9 +4,11 @@ from pathlib import Path
 
 
 def cpu_ns(process: int) -> int:
-    """Time on a CPU so far, of all its threads."""
+    """Time on a CPU so far, of all its threads and its children."""
     threads = Path(f"/proc/{process}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
+    own = sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return own + sum(cpu_ns(int(child)) for child in children)
 
 
 def resident(process: int) -> int:
