@@ -10,6 +10,7 @@ from typing import Any
 from evbagent.client import ClientError
 from evbagent.lab.guests import GuestError
 from evbagent.lab.inside import UPLINK, Lab
+from evbagent.lab.neighborsteps import neighbors_shown
 from evbagent.lab.outcome import Outcome
 from evbagent.lab.switches import PORT
 from evbagent.lab.vsisteps import agent_restarted, vsi_withdrawn, vsis_associated, vsis_return
@@ -170,6 +171,7 @@ STEPS: Sequence[tuple[str, Callable[[Lab], Outcome]]] = (
     ("vsis-return", vsis_return),
     ("agent-killed", agent_killed),
     ("agent-restarted", agent_restarted),
+    ("neighbors-shown", neighbors_shown),
 )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.namespaces import find_program
 from tests.support.require import require_peer
 
 pytestmark = pytest.mark.system
@@ -29,8 +30,9 @@ STEPS = (
     "vsis-return",
     "agent-killed",
     "agent-restarted",
+    "neighbors-shown",
 )
-WITHOUT_FRAMES = {"vsis-associated", "vsi-withdrawn", "vsis-return", "agent-restarted"}
+WITHOUT_FRAMES = {"vsis-associated", "vsi-withdrawn", "vsis-return", "agent-restarted", "neighbors-shown"}
 KEYS = {"name", "ok", "seconds", "sent", "received", "detail", "lost", "outage-seconds"}
 # An ordinary user by number, who may read what this process may: only the privileges are gone.
 ORDINARY_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
@@ -58,6 +60,8 @@ def test_every_step_comes_out_as_it_must(tmp_path: Path, switch: str, edition: s
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout)
     assert (result["ok"], result["switch"], result["edition"]) == (True, switch, edition)
+    if find_program("lldpd") and os.geteuid() == 0:
+        assert "lab-station, port 02:00:00:00:00:1a" in result["steps"][-1]["detail"]
     # lldpad's draft bridge never answers VDP.
     associated = 0 if (switch, edition) == ("lldpad", "draft") else 2
     assert [vsi["state"] for vsi in result["vsis"]] == ["associated"] * associated
