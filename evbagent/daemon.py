@@ -12,9 +12,6 @@ from secrets import randbits
 from time import monotonic_ns
 from typing import Any
 
-from msgspec import Raw
-from msgspec.json import encode
-
 from evbagent.answers import Answers
 from evbagent.attachments import AttachmentEvent, Attachments
 from evbagent.config import Config, ConfigError, UplinkSettings, load
@@ -32,11 +29,11 @@ from evbagent.notify import notify
 from evbagent.others import Surroundings
 from evbagent.port import Port
 from evbagent.recorder import record_port
-from evbagent.state import StateWriter
+from evbagent.state import Pieces, StateWriter
 from evbagent.switchconfig import switch_rules
 from evbagent.uplinks import is_uplink, port_settings
 from evbagent.version import VERSION
-from evbagent.view import PortView, forwarding_mode, uplink_document, utc
+from evbagent.view import PortView, forwarding_mode, utc
 from evbagent.vsiservice import VsiService
 from protocols.evb.status import Role
 from protocols.frame import Scope
@@ -55,6 +52,7 @@ from protocols.vdp.status import VsiChanged
 log = logging.getLogger(__name__)
 
 VALIDITY_US = 60_000_000
+PENDING_US = 5_000
 LOOK_AROUND_INTERVAL_S = 60
 STATISTICS_EVERY_LOOKS = 5
 WITHDRAWAL_S = 0.3
@@ -223,8 +221,11 @@ class Daemon:
                 self._neighbor_lines.line(f"{port.link.name}: {neighbor_event_name(change)}")
                 if self._is_watched:
                     self._publish(port, neighbor_event(scope, change))
-            case VsiChanged():
+            case VsiChanged(_, status, was):
                 self._vsis.changed(port, event)
+                # What is asked for is answered at once, most of the time, and that is what readers want to know.
+                self._state.mark_dirty(PENDING_US if status.pending and status.state is was else 0)
+                return
             case WarningsChanged(warnings):
                 self._warn(port, warnings, port.warnings)
                 port.warnings = warnings
@@ -258,14 +259,15 @@ class Daemon:
     # The state file.
 
     def _document(self) -> dict[str, Any]:
-        for port in self._ports.values():
-            if port.fragment is None:
-                port.fragment = Raw(encode(uplink_document(self._view(port), self._attachments)))
         agent = {"version": VERSION, "pid": os.getpid(), "role": self._options.role or self._config.role}
-        return {"agent": agent, "uplinks": [port.fragment for port in self._ports.values()]}
+        uplinks = Pieces()
+        for port in self._ports.values():
+            uplinks += [b"," if uplinks else b"["]
+            uplinks += port.pieces(self._monitor.links, self._attachments, self._vsis.pieces(port))
+        return {"agent": agent, "uplinks": Pieces([*uplinks, b"]"]) if uplinks else []}
 
     def _view(self, port: Port) -> PortView:
-        return port.view(self._monitor.links, self._attachments, self._vsis.fragment(port))
+        return port.view(self._monitor.links, self._attachments)
 
     # Configuration.
 

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from msgspec import Raw
+from msgspec.json import encode
 
 from evbagent.attachments import Attachments
 from evbagent.driver import PortDriver
 from evbagent.hairpin import HairpinPort
 from evbagent.netlink import Link, NetlinkError, RouteSocket
-from evbagent.view import BridgePortView, PortView
+from evbagent.view import BridgePortView, PortView, uplink_document
 from protocols.evb.bridge import SetRelay
 from protocols.evb.status import Role
 from protocols.port import RelayAble, RelaySet, Shutdown
@@ -23,7 +23,8 @@ NOT_A_BRIDGE_PORT = "it is not a port of a bridge"
 
 @dataclass(slots=True)
 class Port:
-    """`since` is when the answer last changed, `fragment` its JSON for the state file (None: to be made anew).
+    """`since` is when the answer last changed, `fragment` its JSON for the state file, as far as the VSIs (None: to be
+    made anew).
 
     `warnings` are its machines', `surroundings` those about others on the same NIC.
     """
@@ -37,7 +38,7 @@ class Port:
     hairpin: HairpinPort | None = None
     warnings: tuple[str, ...] = ()
     surroundings: tuple[str, ...] = ()
-    fragment: Raw | None = None
+    fragment: bytes | None = None
 
     def take_charge(self, left_behind: dict[str, bool]) -> None:
         """Bridge role: the hairpin flag is ours while the link is a port of a bridge.
@@ -69,7 +70,7 @@ class Port:
             log.info("%s: hairpin %s", self.link.name, "on" if outcome.on else "off")
         return outcome
 
-    def view(self, links: Mapping[int, Link], attachments: Attachments, vsis: Raw) -> PortView:
+    def view(self, links: Mapping[int, Link], attachments: Attachments) -> PortView:
         bridge_port = None
         if self.hairpin and self.link.controller is not None:
             bridge = links.get(self.link.controller)
@@ -82,7 +83,13 @@ class Port:
             if not attachments.conforms(device)
         ]
         warnings = (*self.warnings, *self.surroundings, *unmet)
-        return PortView(self.link, self.role, self.stack, self.since, bridge_port, warnings, vsis)
+        return PortView(self.link, self.role, self.stack, self.since, bridge_port, warnings)
+
+    def pieces(self, links: Mapping[int, Link], attachments: Attachments, vsis: list[bytes]) -> list[bytes]:
+        """Its JSON for the state file, `vsis` being that of its VSIs."""
+        if self.fragment is None:
+            self.fragment = encode(uplink_document(self.view(links, attachments), attachments))[:-1] + b',"vsis":'
+        return [self.fragment, *vsis, b"}"]
 
     def say_goodbye(self) -> None:
         """Guests, neighbours and the bridge port, in this order."""

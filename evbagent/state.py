@@ -9,7 +9,7 @@ import fcntl
 import logging
 import os
 from asyncio import AbstractEventLoop, TimerHandle, get_running_loop
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,8 @@ from evbagent.statefile import (
 
 TEMPORARY_FILE = ".state.json.new"
 PREVIOUS_FILE = ".state.json.previous"
+MOST_AT_ONCE = 1024  # IOV_MAX
+REST_SHARE = 8  # writing takes at most a ninth of the time, however long it takes
 LOCK_RETRY_SECONDS = 0.01
 LOCK_RETRY_MOST_SECONDS = 1.0
 FAILURE_RETRY_US = 1_000_000
@@ -40,12 +42,17 @@ class StateError(Exception):
     """The state directory cannot be had; the text says why and what to do."""
 
 
+class Pieces(list[bytes]):
+    """A JSON value in pieces, to be written one after the other: megabytes are not put together for it."""
+
+
 class StateWriter:
     """The one writer of a state directory, between `open()` and `close()`, both in a running event loop.
 
     `document()` gives the content, without the fields of form (schema, generation, boot-id, written...), which are
-    added here. `clock` is CLOCK_BOOTTIME in microseconds. Nothing but `open()` raises: when the file cannot be written
-    the old one is withdrawn, lest it be taken for the present answer, and writing is tried again.
+    added here; its values may be `Pieces`. `clock` is CLOCK_BOOTTIME in microseconds. Nothing but `open()` raises: when
+    the file cannot be written the old one is withdrawn, lest it be taken for the present answer, and writing is tried
+    again.
     """
 
     def __init__(
@@ -70,8 +77,9 @@ class StateWriter:
         self._lock: int | None = None
         self._speaks = False
         self._last_attempt: int | None = None
+        self._took_us = 0
         self._failing: set[str] = set()
-        self._dirty = False
+        self._dirty: int | None = None  # when what has changed is due to be written
         self._kept_aside = False
         self._timer: TimerHandle | None = None
         self._lock_timer: TimerHandle | None = None
@@ -93,22 +101,28 @@ class StateWriter:
         """What the last agent that wrote anything in this boot wrote last, if it did not end by `close()`."""
         return self._previous
 
-    def mark_dirty(self) -> None:
-        """Something changed: written in this turn of the loop or, with other changes, 20 ms after the last write."""
-        if self._loop is None or self._dirty:
+    def mark_dirty(self, within_us: int = 0) -> None:
+        """Something changed: written in this turn of the loop or, with other changes, 20 ms after the last write.
+
+        A file that takes long to write is left alone for eight times as long. `within_us`: there is no hurry.
+        """
+        if self._loop is None:
             return
-        self._dirty = True
-        wait = 0
+        now = self._clock()
+        due = now + within_us
         if self._last_attempt is not None:
-            wait = self._last_attempt + self._min_interval_us - self._clock()
+            due = max(due, self._last_attempt + max(self._min_interval_us, REST_SHARE * self._took_us))
+        if self._dirty is not None and self._dirty <= due:
+            return
+        self._dirty = due
         # A timer of no length comes after what is ready now: the turn's other changes get into the same file.
-        self._write_after(max(0, wait))
+        self._write_after(max(0, due - now))
 
     def write(self) -> None:
         """Writes now."""
         if self._loop is None:
             return
-        self._dirty = False
+        self._dirty = None
         self._last_attempt = self._clock()
         try:
             self._replace(self._last_attempt)
@@ -117,6 +131,7 @@ class StateWriter:
             self._failed(error)
             self._write_after(min(FAILURE_RETRY_US, self._validity_us))
         else:
+            self._took_us = self._clock() - self._last_attempt
             self._succeeded()
             self._write_after(self._validity_us * 2 // 3)
 
@@ -145,15 +160,14 @@ class StateWriter:
             "written-boottime-us": now,
             "valid-until-boottime-us": now + self._validity_us,
         }
-        text = encode({**form, **self._document()})
+        pieces = _pieces({**form, **self._document()})
         temporary = self._directory / TEMPORARY_FILE
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             os.fchmod(descriptor, 0o644)
-            written = 0
-            while written < len(text):  # a disk that is nearly full takes a part
-                written += os.write(descriptor, text[written:])
+            for start in range(0, len(pieces), MOST_AT_ONCE):
+                _write(descriptor, pieces[start : start + MOST_AT_ONCE])
         finally:
             os.close(descriptor)
         temporary.rename(self._path)
@@ -285,6 +299,23 @@ class StateWriter:
             self._timer.cancel()
         if self._loop is not None:
             self._timer = self._loop.call_later(microseconds / 1e6, self.write)
+
+
+def _pieces(document: Mapping[str, Any]) -> list[bytes]:
+    """The document as JSON, its `Pieces` at its end."""
+    large = {key: value for key, value in document.items() if isinstance(value, Pieces)}
+    pieces = [encode({key: value for key, value in document.items() if key not in large})[:-1]]
+    for key, value in large.items():
+        pieces += [b"," + encode(key) + b":", *value]
+    return [*pieces, b"}"]
+
+
+def _write(descriptor: int, pieces: Sequence[bytes]) -> None:
+    written = os.writev(descriptor, pieces)
+    if written < sum(map(len, pieces)):
+        rest = b"".join(pieces)[written:]
+        while rest:  # a disk that is nearly full takes a part
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def _cannot_write(directory: Path, error: OSError) -> str:

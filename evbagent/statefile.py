@@ -28,6 +28,7 @@ LOCK_BYTE_SPEAKS = 1
 DEFAULT_DIRECTORY = "/run/evbagent"
 DIRECTORY_VARIABLE = "EVBAGENT_STATE_DIR"
 ATTEMPTS = 100
+LARGE = 1 << 18  # octets
 
 _FLOCK = "hhqqi0q"
 
@@ -114,10 +115,25 @@ def _agent_lives(lock: str) -> bool:
         os.close(descriptor)
 
 
+def _loads(text: bytes) -> "Any":
+    """By msgspec, where it is, when that takes less time than its import. ValueError, RecursionError."""
+    if len(text) < LARGE:
+        return json.loads(text)
+    try:
+        from msgspec import DecodeError
+        from msgspec.json import decode
+    except ImportError:
+        return json.loads(text)
+    try:
+        return decode(text)
+    except DecodeError as error:
+        raise ValueError(str(error)) from error
+
+
 def _judge(text: bytes, path: str, clock: "Callable[[], int]") -> State:
     """What the file says of itself: its form, its boot and its term."""
     try:
-        document = json.loads(text)
+        document = _loads(text)
     except (ValueError, RecursionError):
         return State(None, f"{path} is not JSON")
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:

@@ -6,8 +6,6 @@ Names are the leaves of ieee802-dot1ab-lldp and the objects of IEEE8021-EVB-MIB 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from msgspec import Raw
-
 from evbagent.attachments import Attachment, Attachments
 from evbagent.evbview import evb_tlv_document
 from evbagent.instants import utc as utc
@@ -52,11 +50,10 @@ class PortView:
     forwarding_since: str
     bridge_port: BridgePortView | None
     warnings: tuple[str, ...]
-    vsis: Raw
 
 
 def uplink_document(port: PortView, attachments: Attachments) -> Json:
-    """One uplink of the state file."""
+    """One uplink of the state file, but for its VSIs."""
     return {
         "name": port.link.name,
         "ifindex": port.link.index,
@@ -76,7 +73,6 @@ def uplink_document(port: PortView, attachments: Attachments) -> Json:
             for scope, agent in port.stack.agents.items()
         ],
         "evb": evb_document(port.stack),
-        "vsis": port.vsis,
         "dcbx": None,
         "bridge-port": port.bridge_port.document() if port.bridge_port else None,
         "attachments": [attachment_document(device, attachments) for device in attachments.of(port.link.index)],

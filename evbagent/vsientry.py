@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from evbagent.vsiview import ArrayPieces
 from protocols.vdp.status import Outcome, VsiStatus
 from protocols.vdp.vsi import Mode, VsiId, VsiTlv
 
@@ -96,13 +97,14 @@ class BookedVsi:
 
 
 class BookedPort:
-    """The VSIs of one interface. `ready`: there is a machine that takes requests."""
+    """The VSIs of one interface. `ready`: there is a machine that takes requests. `pieces`: for the state file."""
 
-    __slots__ = ("name", "ready", "vsis")
+    __slots__ = ("name", "pieces", "ready", "vsis")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.ready = False
+        self.pieces = ArrayPieces()
         self.vsis: dict[VsiId, BookedVsi] = {}
 
     def vsi(self, vsi_id: VsiId) -> BookedVsi:

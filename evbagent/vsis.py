@@ -20,7 +20,7 @@ from evbagent.vsisession import Answer as Answer
 from evbagent.vsisession import Session as Session
 from evbagent.vsisession import Timer
 from evbagent.vsispec import parse_spec
-from evbagent.vsiview import VsiDocuments, vsi_rows, vsis_fragment
+from evbagent.vsiview import VsiDocuments, vsi_rows
 from protocols.timers import Instant
 from protocols.vdp.status import Outcome, VsiRequest, VsiState, VsiStatus
 from protocols.vdp.vsi import Mode, VsiId, VsiTlv
@@ -159,13 +159,14 @@ class VsiBook:
         vsi = port.vsis.get(vsi_id) if port else None
         return Raw(self.json(vsi, status) if vsi else self._documents.make(status, vsi_id.text, None))
 
-    def fragment(self, interface: str) -> Raw:
+    def pieces(self, interface: str) -> list[bytes]:
         """The array of the interface's VSIs, for the state file."""
-        return vsis_fragment(self._all(interface))
+        port = self._ports.get(interface)
+        return port.pieces.of(self._all(interface)) if port else [b"[]"]
 
     def rows(self, interfaces: Iterable[str]) -> Raw:
         """The array of `show vsis`."""
-        return vsis_fragment(row for name in interfaces for row in vsi_rows(name, self._all(name)))
+        return Raw(b"[" + b",".join(row for name in interfaces for row in vsi_rows(name, self._all(name))) + b"]")
 
     def is_associated(self, interface: str, vsi_id: VsiId) -> bool:
         port = self._ports.get(interface)

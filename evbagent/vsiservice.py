@@ -128,9 +128,9 @@ class VsiService:
 
     # What is known.
 
-    def fragment(self, port: Port) -> Raw:
+    def pieces(self, port: Port) -> list[bytes]:
         """`vsis` of the state file."""
-        return self.book.fragment(port.link.name)
+        return self.book.pieces(port.link.name)
 
     def rows(self, ports: Iterator[Port]) -> Raw:
         """`show vsis`."""

@@ -145,7 +145,7 @@ class Rig:
             successors.close()
 
     def shown(self, interface: str = "eth0") -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(bytes(self.book.fragment(interface)))
+        found: list[dict[str, Any]] = json.loads(b"".join(self.book.pieces(interface)))
         return found
 
     def show(self, interface: str = "eth0") -> list[tuple[str, str, str | None]]:
