@@ -175,11 +175,12 @@ class Daemon:
         self._touch(port)
 
     def _update(self, port: Port, link: Link) -> None:
-        old, port.link = port.link, link
         if not is_uplink(link, self._globs):
+            # As what it was: under another name its VSIs would not be found any more.
             port.say_goodbye()
             self._remove(port)
             return
+        old, port.link = port.link, link
         assert port.driver is not None
         port.driver.name = link.name
         if old.name != link.name:

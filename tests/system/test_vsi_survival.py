@@ -392,3 +392,19 @@ def test_interface_gone_and_renamed(tmp_path: Path) -> None:
         station.namespace.ip("link set s-new up")
         wait_until(lambda: station.serves("s-new"), "it is back")
         wait_for_states(station, "s-new", associated(range(3)))
+
+
+def test_a_name_that_is_not_served(tmp_path: Path) -> None:
+    """An interface that gets one is gone; its VSIs are asked for on the next that has the name it had."""
+    with pair(tmp_path) as (station, bridge, _):
+        ask(station, HERE, [spec(number) for number in range(3)])
+        wait_for_both(station, bridge, associated(range(3)))
+        station.namespace.ip(f"link set {HERE} name other")
+        wait_until(lambda: not station.serves(HERE), "it is not served any more")
+        bridge.kill()
+        bridge.start()
+        wait_for_states(bridge, THERE, {})
+        station.namespace.ip(f"link set other name {HERE}")
+        station.namespace.ip(f"link set {HERE} up")
+        wait_until(lambda: station.serves(HERE), "it is back")
+        wait_for_both(station, bridge, associated(range(3)))
