@@ -108,6 +108,7 @@ class VsiBook:
                 del self.waiters[waiter.ticket]
                 waiter.asker.tell(waiter, Outcome.LINK_LOST, f"the agent does not serve {interface} any more", None)
             self.doubt(vsi)
+        self.forget(port)
 
     def port_renamed(self, old: str, new: str) -> None:
         """The interface has another name, and the same machine."""

@@ -12,7 +12,7 @@ from protocols.vdp.status import Outcome, VsiStatus
 from protocols.vdp.vsi import Mode, VsiTlv
 
 if TYPE_CHECKING:
-    from evbagent.vsis import VsiBook
+    from evbagent.vsis import Batch, VsiBook
 
 Answer = Callable[[list[dict[str, Any]]], None]
 
@@ -88,15 +88,18 @@ class Session:
 
     def _expired(self, wait: "_Wait") -> None:
         """Say that nothing has come of it yet. What was never granted, and is not awaited by others, is given up."""
-        batch = self._book.batch(self._interface)
+        batches: dict[str, Batch] = {}  # the interface may have another name by now
         for waiter in list(wait.waiters.values()):
             vsi, want = waiter.vsi, waiter.want
             because = f": {vsi.status.reason}" if vsi.status and vsi.status.reason else ""
             self.tell(waiter, Outcome.TIMED_OUT, f"no answer within {wait.seconds:g} s{because}", vsi.status)
             waiter.told = True
             if want and want is vsi.want and not (want.persistent or vsi.standing or vsi.is_awaited):
+                name = vsi.port.name
+                batch = batches.get(name) or batches.setdefault(name, self._book.batch(name))
                 batch.give_up(vsi)
-        batch.commit()
+        for batch in batches.values():
+            batch.commit()
 
 
 class _Wait:

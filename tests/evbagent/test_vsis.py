@@ -574,6 +574,32 @@ def test_a_name_that_vsis_are_waiting_for(rig: Rig) -> None:
     rig.book.port_renamed("eth8", "eth7")
 
 
+def test_a_name_that_changes_while_somebody_waits(rig: Rig) -> None:
+    """What was not granted in time is given up where the interface's machine is now."""
+    client = rig.client()
+    client.ask(spec(1, id=1, wait=5))
+    rig.hold(rig.request())
+    rig.book.port_renamed("eth0", "ens3")
+    rig.clock.pass_by(5)
+    assert client.said == [(1, "timed-out")]
+    assert [request.tlv.mode for request in rig.requests("ens3")] == [Mode.DEASSOCIATE]
+    assert not rig.requests("eth0")
+
+
+def test_interfaces_that_are_gone_leave_nothing(rig: Rig) -> None:
+    """Links of ever new names come and go, some with VSIs that nobody wants any more."""
+    for number in range(100):
+        name = f"veth{number}"
+        rig.book.port_ready(name)
+        if number % 2:
+            rig.client(name).ask(spec(1))
+            rig.turn_down(rig.request(name), interface=name)
+        rig.clock.pass_by()
+        rig.book.port_gone(name)
+        rig.clock.pass_by()
+    assert set(rig.book._ports) == {"eth0"}
+
+
 # Declared.
 
 
