@@ -18,6 +18,7 @@ from evbagent.netlink import Link, NetlinkError, RouteSocket
 from evbagent.policy import marked_vsi
 from evbagent.show import answer_text
 from evbagent.vlan import locked, remove_unused
+from protocols.vdp.vsi import parse_vsi_id
 
 NEEDED = ("manager", "type", "type-version")
 NUMBERS = ("type", "type-version", "vid", "pcp", "group")
@@ -72,10 +73,13 @@ def associated(
         _check(vsi)
     except ValueError as error:
         raise AttachError(f"vsi: {error}") from error
-    instance = str(vsi.get("instance") or uuid4())
+    try:
+        instance = parse_vsi_id(str(vsi.get("instance") or uuid4())).text  # as marks have it
+    except ValueError as error:
+        raise AttachError(f"vsi: instance: {error}") from error
     for link in route.dump_links():
         # The switch would take the new device's address instead of the other's.
-        if (marked_vsi(link.alias) or "").lower() == instance.lower():
+        if marked_vsi(link.alias) == instance:
             raise AttachError(f"VSI {instance} is that of {link.name}: choose another instance, or remove {link.name}")
     confirmed = _associate(directory, interface, instance, vsi, address, wait)
     with _undone(directory, interface, confirmed.instance):

@@ -81,6 +81,29 @@ def test_a_device_that_the_kernel_refuses_leaves_no_vsi(host: Namespace, tmp_pat
     assert names(host) == {"lo", "up0", "switch0"}
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (INSTANCE, INSTANCE.upper()),
+        ("2001:db8::1", "2001:DB8:0:0::1"),
+        ("52:54:00:8e:50:53", "52-54-00-8E-50-53"),
+        ("local:" + "1".rjust(32, "0"), "local:1"),
+    ],
+)
+def test_a_vsi_that_another_guest_has(host: Namespace, tmp_path: Path, one: str, other: str) -> None:
+    """However it is written: the switch would take the new guest's address instead of the other's."""
+    vsis = FakeVsis(lambda spec: granted(spec, vid=0))
+    _, refused = in_namespace(
+        host,
+        tmp_path,
+        vsis,
+        lambda: create("up0", "guest0", vsi={**VSI, "instance": one}, state_dir=tmp_path),
+        lambda: create("up0", "guest1", vsi={**VSI, "instance": other}, state_dir=tmp_path),
+    )
+    assert "is that of guest0" in str(refused)
+    assert vsis.requests == [("associate", one)]
+
+
 def test_the_vlan_that_the_switch_chose(host: Namespace, tmp_path: Path) -> None:
     """On a VLAN device where the kernel makes one; else it is said that frames leave untagged."""
     first, second, found, *left = in_namespace(
