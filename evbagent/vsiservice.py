@@ -28,7 +28,6 @@ from protocols.vdp.vsi import Mode, VsiId, VsiTlv, parse_vsi_id
 log = logging.getLogger(__name__)
 
 RELEASE_S = 2.0
-# So many VSIs have a line each in the log within a second; of the others it says how many they were.
 
 
 class VsiService:
@@ -87,7 +86,7 @@ class VsiService:
         ports = [port for port in self._ports.values() if glob is None or fnmatchcase(port.link.name, glob)]
         bridges = [port for port in ports if port.role is Role.BRIDGE]
         if not bridges:
-            raise ControlError(f"interface: {glob or 'none'} is served in the bridge role")
+            raise ControlError(f"interface: {f'no {glob}' if glob else 'none'} is served in the bridge role")
         withdrawn: list[dict[str, Any]] = []
         for port in bridges:
             held = port.stack.edge.vdp.vsis

@@ -251,7 +251,7 @@ def test_nothing_to_deassociate(station: Agent, bridge: Agent) -> None:
     assert bridge.evbagent("switch", "deassociate", "--all").stdout == "no vsis\n"
     for words, text in (
         (("--instance", "web"), "instance: 'web' is no UUID"),
-        (("eth*", "--all"), "interface: "),
+        (("eth*", "--all"), "interface: no eth* is served in the bridge role"),
     ):
         done = bridge.evbagent("switch", "deassociate", *words, check=False)
         assert done.returncode == 1 and done.stderr.startswith(f"evbagent: {text}")
