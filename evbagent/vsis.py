@@ -148,8 +148,10 @@ class VsiBook:
         if gone:
             vsi.status = vsi.standing = None
             self.doubt(vsi)
-        else:
-            vsi.status = status
+            return
+        vsi.status, want = status, vsi.want
+        if want and want is not vsi.standing and status.request == want.tlv and _is_granted(status):
+            vsi.standing = want  # perhaps when nobody waited for it any more
 
     # What is known.
 
@@ -343,6 +345,11 @@ def adopt(vsi: BookedVsi, want: Want | None) -> list[Change]:
     if want and want.spec is not None:
         return [((vsi.port.name, vsi.text), want.spec)]
     return [((vsi.port.name, vsi.text), None)] if old and old.spec is not None else []
+
+
+def _is_granted(status: VsiStatus) -> bool:
+    """Whether the VSI has what is asked for it."""
+    return status.pending is None and status.state is VsiState.after(status.request.mode)
 
 
 def _sentence(waiter: Waiter, outcome: Outcome, status: VsiStatus) -> str:

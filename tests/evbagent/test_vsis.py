@@ -540,6 +540,28 @@ def test_a_change_that_comes_to_nothing_without_an_interface(rig: Rig) -> None:
     assert restored(rig) == [tlv(1)]
 
 
+def test_what_was_granted_when_nobody_waited_is_gone_back_to(rig: Rig) -> None:
+    """The link was down when it was asked for; a change of it is refused with Keep after another change."""
+    client = rig.client()
+    client.ask(spec(1, "preassociate", id=1, persistent=True))
+    first = rig.request()
+    rig.hold(first)
+    rig.refuse(first, Outcome.LINK_LOST, gone=False)
+    granted = status(first.tlv, VsiState.PREASSOCIATED, response=Response.SUCCESS)
+    rig.book.changed("eth0", first.tlv.vsi_id, granted, False)
+    rig.clock.pass_by()
+    client.ask(spec(1, type=2, id=2))
+    second = rig.request()
+    rig.hold(second)
+    client.ask(spec(1, type=3, id=3))
+    third = rig.request()
+    rig.turn_down(second, Outcome.SUPERSEDED)
+    rig.hold(third)
+    rig.refuse(third, back_to=first.tlv)
+    rig.clock.pass_by()
+    assert restored(rig) == [first.tlv]
+
+
 def test_another_name(rig: Rig) -> None:
     associated(rig, 1)
     rig.book.declare([declared(2, "ens*"), declared(3, "eth0"), declared(4, "e*")])

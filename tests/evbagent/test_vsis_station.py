@@ -23,18 +23,15 @@ class World:
 
     def __init__(self, directory: Path, seed: int) -> None:
         self.random = Random(seed)
-        self.rig = Rig(directory)
-        self.rig.machine = self._ask
+        self.directory = directory
         self.now = 0
-        self.asked: list[VsiTlv] = []
-        self.clients = [self.rig.client() for _ in range(2)]
         self.answered: dict[int, int] = {}
-        self.station = self._station()
+        self._start()
         self.rig.book.port_ready("eth0")
 
     def step(self) -> None:
         often = [self.client_asks] * 5 + [self.switch_answers] * 6 + [self.time_passes] * 2
-        seldom = [self.files_change, self.link_fails, self.switch_withdraws, self.interface_goes]
+        seldom = [self.files_change, self.link_fails, self.switch_withdraws, self.interface_goes, self.agent_restarts]
         self.random.choice(often + seldom)()
         self.read_answers()
         self.rig.clock.pass_by()
@@ -85,6 +82,16 @@ class World:
         self.station = self._station()
         self.rig.book.port_ready("eth0")
 
+    def agent_restarts(self) -> None:
+        """Its clients are gone with it; who has no answer gets none."""
+        self.read_answers()
+        self.answered = dict.fromkeys(self.answered, 1)
+        self.rig.book.close()
+        self._start()
+        self.rig.book.recover()
+        self.files_change()
+        self.rig.book.port_ready("eth0")
+
     def files_change(self) -> None:
         numbers = [number for number in NUMBERS if self.random.random() < 0.3]
         self.rig.book.declare([declared(number, type=self.random.randrange(2)) for number in numbers])
@@ -118,6 +125,13 @@ class World:
             assert vsi_id in self.station.vsis or want.owner == "declared" or want.persistent or there_was
         of_clients = {("eth0", vsi_id.text) for vsi_id, want in wanted.items() if want.owner == "client"}
         assert self.rig.kept == of_clients
+
+    def _start(self) -> None:
+        self.rig = Rig(self.directory)
+        self.rig.machine = self._ask
+        self.asked: list[VsiTlv] = []
+        self.clients = [self.rig.client() for _ in range(2)]
+        self.station = self._station()
 
     def _ask(self, interface: str, requests: tuple[VsiRequest, ...]) -> None:
         self._news(self.station.request(requests, self.now))
