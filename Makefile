@@ -4,12 +4,13 @@ PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv peers test lint fmt lab bench clean
+.PHONY: help venv peers test lint fmt lab bench fuzz clean
 
 help:
 	@echo 'make test           lint, types, all tests; prints what was skipped and why'
 	@echo 'make lab ARGS=-j    run the agent against a switch in private network namespaces'
 	@echo 'make bench ONLY=N   measure against other agents, all or one of them; writes build/bench.json'
+	@echo 'make fuzz           bad input for every decoder and door, for five minutes; ARGS=--seconds=N'
 	@echo 'make lint fmt       check, and repair, what ruff and mypy see'
 	@echo 'make venv peers     what the others need: .venv, and (as root) the Debian packages of real peers'
 	@echo 'make clean          remove what these made in this directory'
@@ -39,6 +40,10 @@ lab: venv peers
 
 bench: venv peers
 	$(PYTHON) -m tests.bench.run $(ONLY)
+
+fuzz: venv
+	@$(PYTHON) -c 'import atheris' 2>/dev/null || $(PYTHON) -m pip install --quiet --disable-pip-version-check 'atheris>=2.3'
+	$(PYTHON) -m tests.fuzz.run $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -5,9 +5,12 @@ Given the same inputs the machines do the same again, so a recording of what wen
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Annotated, Any, NamedTuple
 
+from msgspec import Meta, convert
+
+from evbagent.vsispec import MODES
 from protocols.edge import EdgeSettings
 from protocols.evb.status import EvbCapability, EvbParameters, EvbSettings, Role
 from protocols.frame import Scope
@@ -28,17 +31,58 @@ from protocols.port import (
     WithdrawVsis,
 )
 from protocols.stack import EDITIONS
-from protocols.vdp.bridge import BridgeSettings
+from protocols.timers import Instant
 from protocols.vdp.filter import FilterEntry, Filters
 from protocols.vdp.rules import PolicyRules, Rule
-from protocols.vdp.station import StationSettings
 from protocols.vdp.status import VsiRequest
-from protocols.vdp.vsi import Hint, Mode, OrganizationalTlv, Response, VsiId, VsiTlv
+from protocols.vdp.vsi import Hint, OrganizationalTlv, Response, VsiId, VsiTlv
 
 FORM = "evbagent-recording-1"
 
+Time = Annotated[int, Meta(ge=0, lt=1 << 62)]
+Octets2 = Annotated[int, Meta(ge=0, lt=1 << 16)]
+
 Json = dict[str, Any]
 Words = Mapping[str, Any]
+
+
+class Start(NamedTuple):
+    """A port, as it is when the recording begins."""
+
+    interface: str
+    role: Role
+    settings: PortSettings
+    rules: PolicyRules
+    time: Instant
+
+
+class Heard(NamedTuple):
+    """A frame."""
+
+    data: bytes
+    time: Instant
+
+
+class Advance(NamedTuple):
+    """The port's timer has fired."""
+
+    time: Instant
+
+
+class FirstSequence(NamedTuple):
+    """A random number was drawn."""
+
+    value: int
+
+
+class Asked(NamedTuple):
+    """The port was told something."""
+
+    request: Request
+    time: Instant
+
+
+Input = Start | Heard | Advance | FirstSequence | Asked
 
 
 def start_line(interface: str, role: Role, settings: PortSettings, rules: PolicyRules, utc: str, now: int) -> Json:
@@ -54,12 +98,27 @@ def start_line(interface: str, role: Role, settings: PortSettings, rules: Policy
     }
 
 
-def read_start(line: Words) -> tuple[str, Role, PortSettings, PolicyRules, int]:
-    """Interface, role, settings, the switch's rules, time. Raises ValueError, KeyError or TypeError."""
+def read_start(line: Words) -> Start:
+    """Raises ValueError, LookupError, TypeError, AttributeError or ArithmeticError."""
     if line.get("recording") != FORM:
         raise ValueError(f"not a recording of the form {FORM}")
-    settings = _read_settings(line["settings"])
-    return str(line["interface"]), Role(line["role"]), settings, _read_rules(line["rules"]), int(line["time"])
+    settings, rules = _read_settings(line["settings"]), _read_rules(line["rules"])
+    return Start(convert(line["interface"], str), Role(line["role"]), settings, rules, _time(line))
+
+
+def read_input(line: Words) -> Input:
+    """A line after the first. Raises like `read_start`."""
+    match line["input"]:
+        case "frame":
+            return Heard(bytes.fromhex(line["data"]), _time(line))
+        case "advance":
+            return Advance(_time(line))
+        case "first-sequence":
+            return FirstSequence(convert(line["value"], Octets2))
+    request = _read_request(line)
+    if request is None:
+        raise ValueError(f"there is no input {line['input']!r}")
+    return Asked(request, _time(line))
 
 
 def request_line(request: Request) -> Json:
@@ -84,17 +143,21 @@ def request_line(request: Request) -> Json:
             return {"input": "policy-changed"}
 
 
-def read_request(line: Words) -> Request | None:
-    """The request of a line; None for lines of another kind. Raises ValueError, KeyError or TypeError."""
+def _time(line: Words) -> Instant:
+    return convert(line["time"], Time)
+
+
+def _read_request(line: Words) -> Request | None:
+    """The request of a line; None for lines of another kind."""
     match line["input"]:
         case "link":
-            return LinkState(bool(line["enabled"]))
+            return LinkState(convert(line["enabled"], bool))
         case "settings":
             return NewSettings(_read_settings(line["settings"]))
         case "relay-able":
-            return RelayAble(bool(line["able"]), str(line["because"]))
+            return RelayAble(convert(line["able"], bool), convert(line["because"], str))
         case "relay-set":
-            return RelaySet(bool(line["on"]), line["error"])
+            return RelaySet(convert(line["on"], bool), convert(line["error"], str | None))
         case "shutdown":
             return Shutdown()
         case "request-vsis":
@@ -134,8 +197,8 @@ def _read_settings(document: Words) -> PortSettings:
     lldpdus = {Scope(scope): decode_lldpdu(bytes.fromhex(octets)).pdu for scope, octets in document["lldpdus"].items()}
     pdu = lldpdus[Scope.NEAREST_CUSTOMER_BRIDGE]
     evb, edge = document["evb"], dict(document["edge"])
-    parameters = dict(evb["parameters"])
-    parameters["capabilities"] = EvbCapability(parameters["capabilities"])
+    capabilities = EvbCapability(evb["parameters"]["capabilities"])
+    parameters = {name: value for name, value in evb["parameters"].items() if name != "capabilities"}
     destination = edge.pop("destination")
     return PortSettings(
         mac_address=bytes.fromhex(document["mac-address"]),
@@ -143,19 +206,14 @@ def _read_settings(document: Words) -> PortSettings:
         port_id=PortId(pdu.port_id.subtype, pdu.port_id.id),
         optional={scope: lldpdu.optional for scope, lldpdu in lldpdus.items()},
         admin_status={Scope(scope): AdminStatus(status) for scope, status in document["admin-status"].items()},
-        tx=TxSettings(**document["tx"]),
-        max_neighbors=int(document["max-neighbors"]),
+        tx=convert(document["tx"], TxSettings),
+        max_neighbors=convert(document["max-neighbors"], int),
         evb=EvbSettings(
             tuple(EDITIONS[name] for name in evb["editions"]),
-            bool(evb["reflective-relay"]),
-            EvbParameters(**parameters),
+            convert(evb["reflective-relay"], bool),
+            replace(convert(parameters, EvbParameters), capabilities=capabilities),
         ),
-        edge=EdgeSettings(
-            destination=bytes.fromhex(destination) if destination else None,
-            station=StationSettings(**edge.pop("station")),
-            bridge=BridgeSettings(**edge.pop("bridge")),
-            **edge,
-        ),
+        edge=replace(convert(edge, EdgeSettings), destination=bytes.fromhex(destination) if destination else None),
         warnings=tuple(map(str, document.get("warnings", ()))),
     )
 
@@ -187,7 +245,7 @@ def _read_vsi_request(document: Words) -> VsiRequest:
         for vid, pcp, mac, group in document["filters"]
     )
     tlv = VsiTlv(
-        next(mode for mode in Mode if mode.word == document["mode"]),
+        MODES[document["mode"]],
         VsiId(int(kind), bytes.fromhex(octets)),
         bytes.fromhex(document["manager"]),
         int(type_id),

@@ -15,7 +15,7 @@ from msgspec.json import Decoder
 from evbagent.capture import Capture, Frame
 from evbagent.events import forwarding_event, neighbor_event
 from evbagent.neighborview import neighbor_document
-from evbagent.recording import read_request, read_start
+from evbagent.recording import Advance, Asked, FirstSequence, Heard, Input, Start, read_input, read_start
 from evbagent.view import (
     edge_statistics_document,
     evb_document,
@@ -160,42 +160,44 @@ class Replayed:
 
 
 def replay_recording(file: BinaryIO) -> Replayed:
-    """Raises ReplayError that names the line."""
+    """Raises ReplayError that names the line. What the machines then make of it is theirs."""
     timeline: list[Json] = []
     player: Player | None = None
-    sequences: deque[int] = deque()
-    begun = frames = 0
-    lines = list(_lines(file))
-    sequences.extend(line["value"] for _, line in lines if line.get("input") == "first-sequence")
-    for number, line in lines:
-        try:
-            if player is None:
-                _, role, settings, rules, begun = read_start(line)
+    frames = 0
+    inputs = list(read_recording(file))
+    sequences = deque(one.value for one in inputs if isinstance(one, FirstSequence))
+    for one in inputs:
+        match one:
+            case Start(_, role, settings, rules, begun):
                 stack = PortStack(role, settings, lambda: sequences.popleft() if sequences else 1, BridgePolicy(rules))
                 player = Player(stack, _teller(timeline, begun), answers_configure=False, now=begun)
-                continue
-            match line["input"]:
-                case "frame":
-                    frames += 1
-                    player.receive(bytes.fromhex(line["data"]), line["time"])
-                case "advance":
-                    player.advance(line["time"])
-                case "first-sequence":
-                    pass
-                case _:
-                    request = read_request(line)
-                    if request is None:
-                        raise ValueError(f"there is no input {line['input']!r}")
-                    if isinstance(request, _OF_ANOTHER_ROLE[player.stack.role]):
-                        raise ValueError(f"{line['input']} is nothing for a {player.stack.role}")
-                    player.request(request, line["time"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            what = f"there is no {error}" if isinstance(error, KeyError) else str(error)
-            raise ReplayError(f"line {number}: {what}") from error
+            case Heard(data, now) if player:
+                frames += 1
+                player.receive(data, now)
+            case Advance(now) if player:
+                player.advance(now)
+            case Asked(request, now) if player:
+                player.request(request, now)
     if player is None:
         raise ReplayError("line 1: nothing is there")
     settings = player.stack.settings
     return _replayed(player, format_mac(settings.mac_address), frames, timeline)
+
+
+def read_recording(file: BinaryIO) -> Iterator[Input]:
+    """What went into a port, a Start first. Raises ReplayError that names the line."""
+    role: Role | None = None
+    for number, line in _lines(file):
+        try:
+            one: Input = read_start(line) if role is None else read_input(line)
+            if isinstance(one, Start):
+                role = one.role
+            elif role is not None and isinstance(one, Asked) and isinstance(one.request, _OF_ANOTHER_ROLE[role]):
+                raise ValueError(f"{line['input']} is nothing for a {role}")
+        except (ArithmeticError, AttributeError, LookupError, MsgspecError, TypeError, ValueError) as error:
+            what = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+            raise ReplayError(f"line {number}: {what}") from error
+        yield one
 
 
 def replay_capture(capture: Capture, role: Role) -> Replayed:
@@ -255,7 +257,7 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, Json]]:
             return  # the end of a recording that was cut off
         try:
             yield number, decoder.decode(text)
-        except (MsgspecError, RecursionError) as error:
+        except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ReplayError(f"line {number}: {error}") from error
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from evbagent.recorder import Recorder
-from evbagent.recording import read_request, read_start, request_line, start_line
+from evbagent.recording import Asked, read_input, read_start, request_line, start_line
 from evbagent.replay import ReplayError, replay_recording
 from protocols.edge import EdgeSettings
 from protocols.evb.draft import DRAFT
@@ -71,13 +71,13 @@ REQUESTS: list[Request] = [
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: type(request).__name__)
 def test_requests_both_ways(request_: Request) -> None:
     line = json.loads(json.dumps(request_line(request_)))
-    assert read_request(line) == request_
+    assert read_input({**line, "time": 5}) == Asked(request_, 5)
 
 
 def test_settings_of_before_there_were_warnings() -> None:
     line = json.loads(json.dumps(start_line("eth0", Role.BRIDGE, SETTINGS, RULES, "2026", 17)))
     del line["settings"]["warnings"]
-    assert read_start(line)[2] == SETTINGS
+    assert read_start(line).settings == SETTINGS
 
 
 def test_start_both_ways() -> None:
