@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from msgspec import Meta, convert
 
 from evbagent.vsispec import MODES
+from protocols.dcbx.settings import DcbxSettings
 from protocols.edge import EdgeSettings
 from protocols.evb.status import EvbCapability, EvbParameters, EvbSettings, Role
 from protocols.frame import Scope
@@ -185,6 +186,7 @@ def _settings(settings: PortSettings) -> Json:
             "parameters": asdict(evb.parameters),
         },
         "edge": {**asdict(edge), "destination": edge.destination.hex() if edge.destination else None},
+        "dcbx": None if settings.dcbx is None else asdict(settings.dcbx),
         "warnings": list(settings.warnings),
     }
 
@@ -214,6 +216,7 @@ def _read_settings(document: Words) -> PortSettings:
             replace(convert(parameters, EvbParameters), capabilities=capabilities),
         ),
         edge=replace(convert(edge, EdgeSettings), destination=bytes.fromhex(destination) if destination else None),
+        dcbx=convert(document.get("dcbx"), DcbxSettings | None),
         warnings=tuple(map(str, document.get("warnings", ()))),
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from protocols.dcbx.settings import DcbxResult, DcbxSettings
 from protocols.edge import EdgeSettings
 from protocols.evb.bridge import SetRelay
 from protocols.evb.status import EvbSettings, Forwarding
@@ -19,8 +20,8 @@ from protocols.vdp.vsi import VsiId
 class PortSettings:
     """Everything that a port's machines are told; frozen, replaced whole by `NewSettings`.
 
-    `optional`: TLVs that LLDPDUs of a scope carry, but for EVB's, in the order of sending. `warnings`: what somebody
-    should know about these settings.
+    `optional`: TLVs that LLDPDUs of a scope carry, but for EVB's and DCBX's, in the order of sending. `dcbx`
+    None: it is off. `warnings`: what somebody should know about these settings.
     """
 
     mac_address: bytes
@@ -32,6 +33,7 @@ class PortSettings:
     max_neighbors: int
     evb: EvbSettings
     edge: EdgeSettings = field(default_factory=EdgeSettings)
+    dcbx: DcbxSettings | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -126,7 +128,14 @@ class WarningsChanged:
     warnings: tuple[str, ...]
 
 
-Event = NeighborEvent | ForwardingChanged | WarningsChanged | VsiChanged
+@dataclass(frozen=True, slots=True)
+class DcbxChanged:
+    """What DCBX has come to, or what the peer says, has changed; None: it is off now."""
+
+    result: DcbxResult | None
+
+
+Event = NeighborEvent | ForwardingChanged | WarningsChanged | VsiChanged | DcbxChanged
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 
+from protocols.dcbx.port import DcbxPort
+from protocols.dcbx.settings import Neighbor
 from protocols.edge import ETHERTYPES_ECP, Agreement, EdgeEffect
 from protocols.edgeroles import BridgeEdge, StationEdge
 from protocols.evb.bridge import EvbBridge
@@ -18,12 +20,12 @@ from protocols.lldp.mib import (
     RemoteRemoved,
     RemoteSystem,
     RemoteUpdated,
-    TooManyNeighbors,
 )
 from protocols.lldp.port import LldpPort
 from protocols.lldp.tlvs import Msap, OrganizationalTlv, SystemName, printable
 from protocols.port import (
     Configure,
+    DcbxChanged,
     Effect,
     ForwardingChanged,
     Indicate,
@@ -47,6 +49,7 @@ from protocols.vdp.station import Closed
 from protocols.vdp.status import Confirm, Outcome, VsiChanged
 
 EVB_SCOPE = Scope.NEAREST_CUSTOMER_BRIDGE
+DCBX_SCOPE = Scope.NEAREST_BRIDGE
 EDITIONS: Mapping[str, Edition] = {edition.name: edition for edition in (RATIFIED, DRAFT)}
 _LLDP = ETHERTYPE_LLDP.to_bytes(2, "big")
 _ECP = frozenset(ethertype.to_bytes(2, "big") for ethertype in ETHERTYPES_ECP)
@@ -77,6 +80,7 @@ class PortStack:
             self.edge = BridgeEdge(settings.mac_address, settings.edge, first_sequence, policy, port)
         else:
             self.edge = StationEdge(settings.mac_address, settings.edge, first_sequence)
+        self.dcbx = DcbxPort(settings.dcbx, settings.mac_address)
         self.enabled = False
         self._ending = False
         self.ignored_frames = 0
@@ -91,6 +95,7 @@ class PortStack:
         self._peer_deaf = False
         self._bridge: Msap | None = None
         self.forwarding = self._forwarding()
+        self._dcbx_result = self.dcbx.result
         self.warnings: tuple[str, ...] = ()
 
     @property
@@ -133,6 +138,7 @@ class PortStack:
                 self.enabled = enabled
                 if not enabled:
                     self.evb.clear()
+                    self.dcbx.clear()
                 changes = self.lldp.enable(enabled, now)
             case NewSettings(settings):
                 changes = self._configure(settings, now)
@@ -180,7 +186,7 @@ class PortStack:
         """Let a change run through the machines. The port is set first."""
         effects: list[Effect] = []
         for agent, change in changes:
-            self._inform_evb(agent, change)
+            self._inform(agent, change)
             effects.append(Indicate(NeighborEvent(agent.scope, change)))
         if isinstance(self.evb, EvbBridge) and not configured:
             settings = [Configure(effect) for effect in self.evb.run(now)]
@@ -239,20 +245,24 @@ class PortStack:
         reason = self.evb.forwarding(True, self.describe).reason
         return Closed(f"interface: no EVB agreed here: {reason}", Outcome.INVALID)
 
-    def _inform_evb(self, agent: LldpAgent, change: RemoteChange) -> None:
-        if agent.scope is not EVB_SCOPE:
-            return
+    def _inform(self, agent: LldpAgent, change: RemoteChange) -> None:
+        """Tell the machines of EVB and DCBX what concerns them."""
         match change:
-            case RemoteAdded(remote) | RemoteUpdated(remote):
+            case RemoteAdded(remote) | RemoteUpdated(remote) if agent.scope is EVB_SCOPE:
                 self._tell_evb(remote)
-            case RemoteRemoved(remote, _):
+            case RemoteAdded(remote) | RemoteUpdated(remote) if agent.scope is DCBX_SCOPE:
+                self._tell_dcbx(remote)
+            case RemoteRemoved(remote, _) if agent.scope is EVB_SCOPE:
                 self.evb.lost(remote.pdu.msap)
-            case TooManyNeighbors():
-                pass
+            case RemoteRemoved(remote, _) if agent.scope is DCBX_SCOPE:
+                self.dcbx.lost(remote.pdu.msap)
+
+    def _tell_dcbx(self, remote: RemoteSystem) -> None:
+        if self.settings.dcbx is not None and self.enabled:
+            self.dcbx.heard(Neighbor(remote.pdu.msap, remote.source, _organizational(remote)))
 
     def _tell_evb(self, remote: RemoteSystem) -> None:
-        organizational = [tlv for tlv in remote.pdu.optional if isinstance(tlv, OrganizationalTlv)]
-        self.evb.heard(remote.pdu.msap, [(tlv.oui, tlv.subtype, tlv.value) for tlv in organizational])
+        self.evb.heard(remote.pdu.msap, _organizational(remote))
 
     def _configure(self, settings: PortSettings, now: Instant) -> list[tuple[LldpAgent, RemoteChange]]:
         former, self.settings = self.settings, settings
@@ -262,6 +272,10 @@ class PortStack:
             for remote in self.agents[EVB_SCOPE].rx.remotes.systems():
                 self._tell_evb(remote)
         self.edge.configure(settings.edge, settings.mac_address)
+        self.dcbx.configure(settings.dcbx, settings.mac_address)
+        if former.dcbx is None:
+            for remote in self.agents[DCBX_SCOPE].rx.remotes.systems():
+                self._tell_dcbx(remote)
         return self.lldp.configure(settings.admin_status, settings.tx, settings.max_neighbors, now)
 
     def _shut_down(self, now: Instant) -> list[Effect]:
@@ -281,6 +295,9 @@ class PortStack:
         if forwarding != self.forwarding:
             old, self.forwarding = self.forwarding, forwarding
             effects.append(Indicate(ForwardingChanged(old, forwarding)))
+        if self.dcbx.result != self._dcbx_result:
+            self._dcbx_result = self.dcbx.result
+            effects.append(Indicate(DcbxChanged(self._dcbx_result)))
         warnings = self._warnings()
         if warnings != self.warnings:
             self.warnings = warnings
@@ -309,10 +326,12 @@ class PortStack:
         return [SendFrame(frame) for frame in self.lldp.transmit(self.settings.mac_address, now)]
 
     def _local(self, scope: Scope) -> LocalSystem:
-        """The EVB TLV comes first, so that it is the last to go when an LLDPDU is too long."""
+        """TLVs of EVB and DCBX come first, so that they are the last to go when an LLDPDU is too long."""
         optional = self.settings.optional.get(scope, ())
         if scope is EVB_SCOPE:
             optional = (OrganizationalTlv(*self.evb.tlv()), *optional)
+        elif scope is DCBX_SCOPE:
+            optional = (*(OrganizationalTlv(*body) for body in self.dcbx.tlvs), *optional)
         return LocalSystem(self.settings.chassis_id, self.settings.port_id, optional)
 
     def _forwarding(self) -> Forwarding:
@@ -328,7 +347,13 @@ class PortStack:
             for scope, agent in self.agents.items()
             if agent.rx.remotes.too_many_neighbors
         ]
-        return (*self.evb.warnings(self.describe), *crowded, *self.settings.warnings)
+        dcbx = self.dcbx.result.warnings if self.dcbx.result else ()
+        return (*self.evb.warnings(self.describe), *crowded, *self.settings.warnings, *dcbx)
+
+
+def _organizational(remote: RemoteSystem) -> tuple[tuple[bytes, int, bytes], ...]:
+    """OUI, subtype and body of its organizational TLVs."""
+    return tuple((tlv.oui, tlv.subtype, tlv.value) for tlv in remote.pdu.optional if isinstance(tlv, OrganizationalTlv))
 
 
 def _outward(effects: Iterable[EdgeEffect]) -> list[Effect]:

@@ -1,0 +1,332 @@
+"""DCBX of CEE 1.01 and CIN 1.00: the control machine and a machine for each feature (sheet `dcbx.md` 3.4, 3.5, 4).
+
+Both sides number what they say of their features, and acknowledge the other's number. A feature's TLV changes with a
+new number only, and the next number waits until the last one is acknowledged.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from protocols.dcbx import cee
+from protocols.dcbx.features import FEATURES, FeatureKind
+from protocols.dcbx.model import CEE_OUI, Control, LegacySubtype, LegacyTlv, SubTlv
+from protocols.dcbx.settings import Body, DcbxSettings, Dialect, PeerKey
+from protocols.errors import DecodeError
+
+SUBTYPE: Mapping[Dialect, LegacySubtype] = MappingProxyType(
+    {Dialect.CEE: LegacySubtype.CEE, Dialect.CIN: LegacySubtype.CIN}
+)
+NUMBERS = 1 << 32
+OPER_VERSION = MAX_VERSION = 0
+
+
+class Use(Enum):
+    """Whose configuration is in operation. UNCHANGED: it stays as it is until the peer has answered."""
+
+    LOCAL = "local"
+    PEER = "peer"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that decides on a feature. `peer` False: nobody is there, or several are; `expired`: one was."""
+
+    dialect: Dialect
+    advertised: bool
+    synced: bool
+    acknowledged: bool
+    versions_agreed: bool
+    peer: bool
+    expired: bool
+    heard: bool
+    duplicated: bool
+    feature_agreed: bool
+    enabled: bool
+    peer_enabled: bool
+    willing: bool
+    peer_willing: bool
+    peer_error: bool
+    sound: bool
+    compatible: bool
+
+
+class Row(NamedTuple):
+    """A row of the sheet's table: the first whose condition holds decides. `error` None: as it was."""
+
+    number: str
+    holds: Callable[[View], bool]
+    use: Use
+    oper_mode: Callable[[View], bool]
+    error: Callable[[View], bool]
+    reason: str
+
+
+def _never(_: View) -> bool:
+    return False
+
+
+def _always(_: View) -> bool:
+    return True
+
+
+def _peer_is_well(view: View) -> bool:
+    return not view.peer_error
+
+
+def _in_cee(view: View) -> bool:
+    return view.dialect is Dialect.CEE
+
+
+def _expired(view: View) -> bool:
+    """A peer was there: who has not heard anybody yet reports no error."""
+    return view.expired and _in_cee(view)
+
+
+ROWS: Sequence[Row] = (
+    Row("2", lambda it: not it.advertised, Use.LOCAL, lambda it: it.enabled, _never, "it is not advertised"),
+    Row("3", lambda it: it.peer and not it.versions_agreed, Use.UNCHANGED, _never, _never, "versions are not agreed"),
+    Row("4", lambda it: not it.peer, Use.LOCAL, _never, _expired, "there is no peer"),
+    Row("5", lambda it: not it.heard, Use.LOCAL, _never, _in_cee, "the peer has no such feature"),
+    Row(
+        "6",
+        lambda it: not it.synced and not it.acknowledged,
+        Use.UNCHANGED,
+        _never,
+        _never,
+        "the peer has not acknowledged yet",
+    ),
+    Row("7", lambda it: it.duplicated, Use.LOCAL, _never, _always, "the peer says it twice"),
+    Row("9", lambda it: not it.feature_agreed, Use.UNCHANGED, _never, _never, "the feature's versions are not agreed"),
+    Row(
+        "10",
+        lambda it: not (it.enabled and it.peer_enabled),
+        Use.LOCAL,
+        _never,
+        _never,
+        "it is not enabled on both sides",
+    ),
+    Row("11a", lambda it: not it.sound, Use.LOCAL, _never, _always, "the peer's settings cannot be used"),
+    Row(
+        "11b",
+        lambda it: it.willing and not it.peer_willing and it.peer_error,
+        Use.LOCAL,
+        _never,
+        _never,
+        "the peer reports an error",
+    ),
+    Row(
+        "11",
+        lambda it: it.willing and not it.peer_willing,
+        Use.PEER,
+        _always,
+        _never,
+        "willing, and the peer is not",
+    ),
+    Row(
+        "12",
+        lambda it: it.peer_willing and not it.willing,
+        Use.LOCAL,
+        _peer_is_well,
+        _never,
+        "not willing: the peer follows",
+    ),
+    Row("13", lambda it: it.compatible, Use.LOCAL, _peer_is_well, _never, "both sides are equally willing, and agree"),
+    Row("14", _always, Use.LOCAL, _never, _always, "both sides are equally willing, and differ: a mismatch"),
+)
+
+
+@dataclass(slots=True)
+class FeatureMachine:
+    """`said`: its TLV as it goes with the number that was sent last. `row`: which decided."""
+
+    operational: Any
+    said: SubTlv | None = None
+    synced: bool = False
+    number: int = 1
+    error: bool = False
+    oper_mode: bool = False
+    row: Row = ROWS[0]
+    remote: Any = None
+    remote_willing: bool | None = None
+    fault: str = ""
+
+
+class LegacyMachine:
+    """One dialect on one port, from when it is chosen until it is left. `settings` can change at any time."""
+
+    def __init__(self, dialect: Dialect, settings: DcbxSettings) -> None:
+        self.dialect = dialect
+        self.settings = settings
+        self.warnings: tuple[str, ...] = ()
+        self.seq_no = self.ack_no = self.my_ack_no = 0
+        self.peer_seq_no: int | None = None
+        self.features = tuple((kind, FeatureMachine(kind.wanted(settings))) for kind in FEATURES)
+        self._held: tuple[SubTlv, ...] = ()
+        self._had_peer = False
+        self._key: PeerKey | None = None
+        self._run(None, False)
+
+    def update(self, settings: DcbxSettings, key: PeerKey | None, peer: LegacyTlv | None, several: bool) -> None:
+        """The settings, and what the peer says now; None: nobody is there (any more).
+
+        `several`: more than one is, and none counts. Another peer than before is another conversation.
+        """
+        self.settings = settings
+        if key is not None and key != self._key:
+            if self._key is not None:
+                self._forget()
+            self._key = key
+        self._run(peer, several)
+
+    def say(self) -> tuple[Body, ...]:
+        """The TLV to send."""
+        if not self.settings.advertise:
+            return ()
+        control = Control(OPER_VERSION, MAX_VERSION, self.seq_no, self.ack_no)
+        said = [feature.said for _, feature in self.features if feature.said is not None]
+        subtype, body = cee.encode(LegacyTlv(SUBTYPE[self.dialect], (control, *said)))
+        return ((CEE_OUI, subtype, body),)
+
+    # The control machine (sheet 3.4).
+
+    def _run(self, peer: LegacyTlv | None, several: bool) -> None:
+        warnings: list[str] = []
+        versions_agreed = True
+        self._had_peer = self._had_peer or several or peer is not None
+        sub_tlvs: tuple[SubTlv, ...] = ()
+        if several:
+            pass  # whom to acknowledge cannot be known
+        elif peer is None:
+            self._forget()
+        else:
+            versions_agreed, sub_tlvs = self._control(peer, warnings)
+        self._decide(sub_tlvs, peer is not None and not several, versions_agreed, warnings)
+        self._number()
+        self.warnings = tuple(warnings)
+
+    def _forget(self) -> None:
+        self.seq_no = self.ack_no = self.my_ack_no = 0
+        self.peer_seq_no = None
+        self._held = ()
+        for _, feature in self.features:
+            feature.synced, feature.number = False, 1
+
+    def _control(self, peer: LegacyTlv, warnings: list[str]) -> tuple[bool, tuple[SubTlv, ...]]:
+        """Whether the versions are agreed, and the features to go by."""
+        controls = [one for one in peer.sub_tlvs if isinstance(one, Control)]
+        if len(controls) != 1:
+            warnings.append(f"{len(controls)} control TLVs in place of one")
+            return True, ()
+        (control,) = controls
+        if control.oper_version != OPER_VERSION:
+            warnings.append(f"version {control.oper_version} is in operation at the peer, {OPER_VERSION} here")
+            return False, ()
+        before = self.peer_seq_no
+        is_new = control.seq_no <= 1 or control.ack_no == 0
+        if before is not None and _is_before(control.seq_no, before) and not is_new:
+            # A peer that starts anew begins with 0 or 1, or has heard nothing of ours: this is an old word.
+            warnings.append(f"the peer's sequence number has gone back from {before} to {control.seq_no}")
+            return True, self._held
+        self.peer_seq_no = control.seq_no
+        self.my_ack_no = control.ack_no
+        self.ack_no = control.seq_no
+        self._held = tuple(one for one in peer.sub_tlvs if not isinstance(one, Control))
+        return True, self._held
+
+    def _number(self) -> None:
+        """Say what has changed, unless the last that was said is not acknowledged yet."""
+        unsaid = [feature for _, feature in self.features if not feature.synced]
+        if self.seq_no != self.my_ack_no or not unsaid:
+            return
+        for kind, feature in self.features:
+            feature.said = self._tlv(kind, feature)
+        self.seq_no = (self.seq_no + 1) % NUMBERS
+        for feature in unsaid:
+            feature.number = self.seq_no
+
+    def _tlv(self, kind: FeatureKind, feature: FeatureMachine) -> SubTlv | None:
+        return kind.tlv(self.dialect, self.settings, feature.error)
+
+    # The feature machines (sheet 3.5).
+
+    def _decide(self, sub_tlvs: tuple[SubTlv, ...], has_peer: bool, versions_agreed: bool, warnings: list[str]) -> None:
+        for kind, feature in self.features:
+            own = kind.wanted(self.settings)
+            heard = kind.heard(self.dialect, sub_tlvs)
+            theirs = heard[0] if heard else None
+            feature.remote, feature.fault = kind.value(theirs, self.settings) if theirs else (None, "")
+            feature.remote_willing = theirs.feature.willing if theirs else None
+            self._notice(kind, feature)
+            acknowledged = self.my_ack_no == feature.number
+            view = View(
+                dialect=self.dialect,
+                advertised=self.settings.advertise,
+                synced=feature.synced,
+                acknowledged=acknowledged,
+                versions_agreed=versions_agreed,
+                peer=has_peer,
+                expired=self._had_peer,
+                heard=theirs is not None,
+                duplicated=len(heard) > 1,
+                feature_agreed=theirs is None or theirs.feature.oper_version == OPER_VERSION,
+                enabled=True,
+                peer_enabled=bool(theirs and theirs.feature.enable),
+                willing=kind.willing(self.settings),
+                peer_willing=bool(theirs and theirs.feature.willing),
+                peer_error=bool(theirs and theirs.feature.error),
+                sound=feature.remote is not None,
+                compatible=feature.remote is not None and kind.compatible(self.dialect, own, feature.remote),
+            )
+            row = next(row for row in ROWS if row.holds(view))
+            feature.row = row
+            if row.use is Use.UNCHANGED:
+                continue
+            if has_peer and acknowledged:
+                feature.synced = True
+            feature.operational = kind.taken_over(own, feature.remote) if row.use is Use.PEER else own
+            feature.oper_mode, error = row.oper_mode(view), row.error(view)
+            if error and feature.fault:
+                warnings.append(f"{kind.title} of the peer: {feature.fault}")
+            elif error and has_peer:
+                warnings.append(f"{kind.title}: {row.reason}")
+            feature.error = error
+            self._notice(kind, feature)
+
+    def _notice(self, kind: FeatureKind, feature: FeatureMachine) -> None:
+        """Row 1: what is said of it has changed since it was said, and goes with the next number."""
+        if feature.synced and self._tlv(kind, feature) != feature.said:
+            feature.synced, feature.number = False, (self.seq_no + 1) % NUMBERS
+
+
+def read_peer(dialect: Dialect, bodies: Sequence[Body]) -> tuple[LegacyTlv | None, tuple[str, ...]]:
+    """The peer's TLV in this dialect, the first if there are several, and what is wrong with the others."""
+    found: LegacyTlv | None = None
+    warnings: list[str] = []
+    for oui, subtype, body in bodies:
+        if oui != CEE_OUI or subtype != SUBTYPE[dialect]:
+            continue
+        try:
+            tlv = cee.decode(subtype, body)
+        except DecodeError as error:
+            warnings.append(f"{dialect.name}: {error.reason}")
+            continue
+        if found is None:
+            found = tlv
+        else:
+            warnings.append(f"{dialect.name}: its TLV is sent twice, the first counts")
+    return found, tuple(warnings)
+
+
+def legacy_dialect(bodies: Sequence[Body]) -> Dialect | None:
+    """The better of those that are spoken."""
+    spoken = {subtype for oui, subtype, _ in bodies if oui == CEE_OUI}
+    return next((dialect for dialect, subtype in SUBTYPE.items() if subtype in spoken), None)
+
+
+def _is_before(number: int, other: int) -> bool:
+    """In the circle of sequence numbers."""
+    return number != other and (other - number) % NUMBERS < NUMBERS // 2

@@ -1,0 +1,132 @@
+"""What DCBX is told, and what comes of it: values that are the same in IEEE, CEE and CIN."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from protocols.dcbx.model import Application, Eight
+
+PRIORITIES = 8
+MOST_APPLICATIONS = 128
+"""More than that of a peer are nobody's configuration: all DSCPs, and as many others."""
+
+PeerKey = tuple[int, bytes, int, bytes]
+"""The neighbor's MSAP identifier."""
+
+Body = tuple[bytes, int, bytes]
+"""OUI, subtype and the octets after them."""
+
+
+class Dialect(StrEnum):
+    IEEE = "ieee"
+    CEE = "cee"
+    CIN = "cin"
+
+
+class State(StrEnum):
+    """Where a port is: DCBX is not spoken; nobody answers; one peer does; several do, so that none counts."""
+
+    OFF = "off"
+    ALONE = "alone"
+    PEER = "peer"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """ETS: classes by priority; algorithms (`TransmissionSelection`) and percentages by class."""
+
+    prio_tc: Eight = (0,) * 8
+    tc_tsa: Eight = (0,) * 8
+    tc_bw: Eight = (0,) * 8
+
+
+@dataclass(frozen=True, slots=True)
+class DcbxSettings:
+    """A port's side. `dialect` None: IEEE, or CEE or CIN once the peer speaks nothing else.
+
+    `advertise` False: nothing is said; the peer is heard, and what would come of it is shown. `recommended` None: the
+    peer is recommended nothing. `pfc` has bit n for priority n. `classes`, `capability`: how many traffic classes there
+    are, and how many of them may have PFC at a time. `mbc`: MACsec cannot be bypassed (D.2.10.4).
+    """
+
+    dialect: Dialect | None = None
+    advertise: bool = True
+    ets: Tables = field(default_factory=Tables)
+    ets_willing: bool = False
+    recommended: Tables | None = None
+    pfc: int = 0
+    pfc_willing: bool = False
+    apps: tuple[Application, ...] = ()
+    apps_willing: bool = False
+    classes: int = 8
+    capability: int = 8
+    credit_based_shaper: bool = False
+    mbc: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EtsResult:
+    """`remote`: what the peer would have us use (IEEE: its recommendation). `reason` says why `operational` is so."""
+
+    local: Tables
+    operational: Tables
+    remote: Tables | None = None
+    willing: bool = False
+    remote_willing: bool | None = None
+    reason: str = ""
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PfcResult:
+    """Bitmaps of priorities."""
+
+    local: int
+    operational: int
+    remote: int | None = None
+    willing: bool = False
+    remote_willing: bool | None = None
+    reason: str = ""
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AppResult:
+    """`remote_willing` is None in IEEE, where applications have no such bit."""
+
+    local: tuple[Application, ...]
+    operational: tuple[Application, ...]
+    remote: tuple[Application, ...] | None = None
+    willing: bool = False
+    remote_willing: bool | None = None
+    reason: str = ""
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DcbxResult:
+    """What a port has come to. `dialect` None: none is spoken. `peer`: who it is.
+
+    `heard`: the peer's DCBX TLVs as they came last, kept for a bug report also when they count for nothing.
+    """
+
+    state: State
+    dialect: Dialect | None
+    reason: str
+    ets: EtsResult
+    pfc: PfcResult
+    app: AppResult
+    peer: PeerKey | None = None
+    heard: tuple[Body, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seq_no: int | None = None
+    ack_no: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """A neighbor of the nearest bridge scope: who, from which address, and its organizational TLVs in their order."""
+
+    key: PeerKey
+    source: bytes
+    bodies: tuple[Body, ...]
