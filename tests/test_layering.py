@@ -45,6 +45,7 @@ class Module:
     name: str
     path: Path
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]  # all of the tree, walked once for all tests
 
     @property
     def package(self) -> tuple[str, ...]:
@@ -52,7 +53,7 @@ class Module:
 
     def imports(self) -> Iterator[Import]:
         """Every import, wherever it stands: also inside functions and under TYPE_CHECKING."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     yield Import(alias.name, node.lineno)
@@ -66,7 +67,8 @@ def read_modules() -> list[Module]:
     for package in ("evbagent", "protocols"):
         for path in sorted((ROOT / package).rglob("*.py")):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-            modules.append(Module(name, path, ast.parse(path.read_bytes(), str(path))))
+            tree = ast.parse(path.read_bytes(), str(path))
+            modules.append(Module(name, path, tree, tuple(ast.walk(tree))))
     return modules
 
 
@@ -91,7 +93,7 @@ def test_protocols_touch_nothing_outside(modules: list[Module]) -> None:
             f"{module.path}:{node.lineno} calls {node.func.id}"
             for module in modules
             if module.package[0] == "protocols"
-            for node in ast.walk(module.tree)
+            for node in module.nodes
             if isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
             and node.func.id in BUILTINS_NOT_IN_PROTOCOLS
@@ -224,7 +226,7 @@ def test_no_mutable_state_in_modules(modules: list[Module]) -> None:
         [
             f"{module.path}:{node.lineno} global {', '.join(node.names)}"
             for module in modules
-            for node in ast.walk(module.tree)
+            for node in module.nodes
             if isinstance(node, ast.Global)
         ]
     )

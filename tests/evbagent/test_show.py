@@ -198,11 +198,11 @@ def test_nulls_and_missing_fields_are_dashes(what: str, details: bool) -> None:
 
 @pytest.mark.parametrize("what", DATA)
 @pytest.mark.parametrize("details", [False, True])
-@pytest.mark.parametrize("hostile", HOSTILE)
-def test_no_table_lets_anything_but_text_through(what: str, details: bool, hostile: str) -> None:
-    text = render(what, [replace_texts(row, hostile) for row in DATA[what]], details)
-    assert only_text(text)
-    assert text.endswith("\n")
+def test_no_table_lets_anything_but_text_through(what: str, details: bool) -> None:
+    for hostile in HOSTILE:
+        text = render(what, [replace_texts(row, hostile) for row in DATA[what]], details)
+        assert only_text(text)
+        assert text.endswith("\n")
 
 
 def test_the_configuration_is_json() -> None:

@@ -570,10 +570,11 @@ for run in range(runs):
 """
 
 
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
 def test_no_torn_and_no_stale_answer_of_writers_that_are_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    """A hundred agents in a row, each killed at any moment; two kinds of readers that never rest.
+    """Many agents in a row, each killed at any moment; two kinds of readers that never rest.
 
     An answer is stale if its author was dead already at the moment when the reader asked whether an agent lives. (The
     order of scripts, lock before file, may get the word of an agent that was not yet there when they asked.)
@@ -590,7 +591,7 @@ def test_no_torn_and_no_stale_answer_of_writers_that_are_killed(
     accepted: list[tuple[int, int, str, dict[str, Any]]] = []
     nothing = 0
     with subprocess.Popen(
-        [sys.executable, "-c", WRITERS, str(tmp_path), "100"],
+        [sys.executable, "-c", WRITERS, str(tmp_path), str(count)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -613,8 +614,8 @@ def test_no_torn_and_no_stale_answer_of_writers_that_are_killed(
         output, errors = writers.communicate()
     assert writers.returncode == 0, errors
     lives = [tuple(map(int, line.split())) for line in output.splitlines()]
-    assert len(lives) == 100
-    generations = dict.fromkeys(range(100), 0)
+    assert len(lives) == count
+    generations = dict.fromkeys(range(count), 0)
     for earliest, latest, reader, document in accepted:
         run_id = document["run"]
         number, pid, begun, ended = lives[run_id]
@@ -626,9 +627,9 @@ def test_no_torn_and_no_stale_answer_of_writers_that_are_killed(
         assert document["filler"] == f"{run_id} " * 4000
         assert document["generation"] >= generations[run_id]
         generations[run_id] = document["generation"]
-    assert nothing > 30
+    assert nothing > count / 4
     assert {reader for _, _, reader, _ in accepted} == {"library", "script"}
-    assert sum(generation > 0 for generation in generations.values()) > 20
+    assert sum(generation > 0 for generation in generations.values()) > count / 5
 
 
 def read_as_scripts_do(directory: Path) -> dict[str, Any] | None:

@@ -188,9 +188,9 @@ def test_four_thousand_are_shown_completely(run: Run, tmp_path: Path) -> None:
         assert run("show", "vsis", "--details")[1].count("vsi-type-id: 0\n") == 4000
 
 
-def test_ten_thousand_filters(capsys: pytest.CaptureFixture[str]) -> None:
-    words = [word for number in range(10_000) for word in ("--filter", str(number % 4094))]
+def test_two_thousand_filters(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [word for number in range(2000) for word in ("--filter", str(number))]
     status = main(
         ["vsi", "associate", "eth0", "--instance", "x", "--manager", "1", "--type", "1", "--type-version", "1", *words]
     )
-    assert status == 1 and "filter: there are 10000 entries, at most 243" in capsys.readouterr().err
+    assert status == 1 and "filter: there are 2000 entries, at most 243" in capsys.readouterr().err

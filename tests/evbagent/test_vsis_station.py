@@ -159,7 +159,7 @@ class World:
         )
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", [*range(30), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(30, 150))])
 def test_both_want_the_same(tmp_path: Path, seed: int) -> None:
     world = World(tmp_path, seed)
     try:

@@ -186,7 +186,6 @@ def in_octets(vsi: VsiTlv, edition: str) -> VsiOctets:
 
 
 @pytest.mark.system
-@pytest.mark.system
 @pytest.mark.parametrize("path", EVERY)
 def test_tshark_reads_the_same(path: Path) -> None:
     require_peer("tshark")
@@ -245,7 +244,6 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-@pytest.mark.system
 @pytest.mark.system
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 def test_tshark_and_tcpdump_find_nothing_wrong(path: Path) -> None:

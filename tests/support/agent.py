@@ -173,9 +173,9 @@ class Agent:
 
 
 def environment() -> dict[str, str]:
-    """So that the interpreter finds the project whether it is installed or not."""
+    """So that the interpreter finds the project, installed or not, and finds it compiled, as an installed one is."""
     path = os.environ.get("PYTHONPATH")
-    return {"PYTHONPATH": f"{ROOT}{os.pathsep}{path}" if path else str(ROOT)}
+    return {"PYTHONPATH": f"{ROOT}{os.pathsep}{path}" if path else str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def neighbors(uplink: Uplink, scope: str = "nearest-customer-bridge") -> list[dict[str, Any]]:

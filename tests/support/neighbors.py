@@ -21,8 +21,7 @@ def organizational(octets: str) -> bytes:
     return tlv(127, bytes.fromhex(octets))
 
 
-RICH = lldpdu(
-    PEER_MAC,
+OPTIONAL = (
     tlv(4, b"uplink to tor-1"),
     tlv(5, b"host-a.example.net"),
     tlv(6, b"Example OS 1.0\r\nsecond line"),
@@ -52,6 +51,7 @@ RICH = lldpdu(
     organizational("3344552c454647"),
     tlv(9, b"\xaa\xbb"),
 )
+RICH = lldpdu(PEER_MAC, *OPTIONAL)
 
 
 def listening(max_neighbors: int = 8, scope: Scope = Scope.NEAREST_BRIDGE) -> LldpAgent:

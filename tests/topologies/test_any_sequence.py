@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -174,7 +175,19 @@ def check(weather: Weather, seed: int, editions: tuple[int, int], steps: list[St
     assert len(wire.frames(since=since)) == 2 * 10, "and then it is quiet"
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
-@given(WEATHERS, st.integers(0, 1000), st.tuples(st.integers(0, 2), st.integers(0, 2)), st.lists(STEPS, max_size=20))
+ANYTHING = given(
+    WEATHERS, st.integers(0, 1000), st.tuples(st.integers(0, 2), st.integers(0, 2)), st.lists(STEPS, max_size=20)
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@ANYTHING
 def test_both_ends_agree_in_the_end(weather: Weather, seed: int, editions: tuple[int, int], steps: list[Step]) -> None:
+    check(weather, seed, editions, steps)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None)
+@ANYTHING
+def test_they_always_agree(weather: Weather, seed: int, editions: tuple[int, int], steps: list[Step]) -> None:
     check(weather, seed, editions, steps)

@@ -219,7 +219,7 @@ def test_ahead_of_evb_when_told() -> None:
     wire.run_until(lambda: len(held(host)) == 1, SECOND)
 
 
-@pytest.mark.parametrize("hours", [1, pytest.param(24, marks=pytest.mark.system)])
+@pytest.mark.parametrize("hours", [1, pytest.param(24, marks=pytest.mark.slow)])
 def test_hours_of_keep_alives(hours: int) -> None:
     wire, host, switch, client = joined()
     client.associate(range(3))
@@ -254,7 +254,7 @@ def rough(random: Random) -> Weather:
 
 @pytest.mark.parametrize(
     ("count", "seed"),
-    [*((200, seed) for seed in range(4)), *(pytest.param(1000, seed, marks=pytest.mark.system) for seed in range(20))],
+    [*((200, seed) for seed in range(4)), *(pytest.param(1000, seed, marks=pytest.mark.slow) for seed in range(20))],
 )
 def test_rough_weather_loses_nobody(count: int, seed: int) -> None:
     """20 % loss, duplication and reordering each way: all VSIs end as both sides agree."""
@@ -312,16 +312,16 @@ def any_run(seed: int) -> None:
     }, f"seed {seed}"
 
 
-@pytest.mark.parametrize("block", range(5))
+@pytest.mark.parametrize("block", range(2))
 def test_any_run_ends_in_agreement(block: int) -> None:
     for seed in range(block * 20, block * 20 + 20):
         any_run(seed)
 
 
-@pytest.mark.system
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(10))
-def test_thousands_of_runs_end_in_agreement(block: int) -> None:
-    for seed in range(10_000 + block * 300, 10_000 + block * 300 + 300):
+def test_a_thousand_runs_end_in_agreement(block: int) -> None:
+    for seed in range(10_000 + block * 100, 10_000 + block * 100 + 100):
         any_run(seed)
 
 

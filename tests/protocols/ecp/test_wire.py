@@ -23,7 +23,7 @@ from protocols.ecp.transmit import EcpTransmit, TransmitStatistics
 from protocols.timers import Instant
 
 EDITIONS = pytest.mark.parametrize("edition", [RATIFIED, DRAFT], ids=lambda edition: edition.name)
-SEEDS = range(400)
+SEEDS = range(120)
 PAYLOADS = 8
 RETRIES, RTE = 3, 8
 # Where senders may begin: so far apart that no two lives of a run share a number, and one that goes beyond the last.

@@ -83,14 +83,14 @@ def test_our_rte_is_our_own_even_beside_a_greater_one() -> None:
     assert encode(Statement(Role.STATION, EvbParameters(rte=3), peer=LLDPAD_FIRST))[-1] == 3
 
 
-@pytest.mark.parametrize("length", range(61))  # information strings of 4 to 64 octets
-def test_every_length(length: int) -> None:
-    octets = (bytes.fromhex("400740070cdf00000f") + bytes(range(200, 256)))[:length]
-    if length < 9:
-        with pytest.raises(DecodeError):
-            decode(octets)
-    else:
-        assert decode(octets) == LLDPAD_AGREED
+def test_every_length() -> None:
+    for length in range(61):  # information strings of 4 to 64 octets
+        octets = (bytes.fromhex("400740070cdf00000f") + bytes(range(200, 256)))[:length]
+        if length < 9:
+            with pytest.raises(DecodeError):
+                decode(octets)
+        else:
+            assert decode(octets) == LLDPAD_AGREED
 
 
 @pytest.mark.parametrize("position", range(9))

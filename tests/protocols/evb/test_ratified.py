@@ -140,15 +140,15 @@ def test_modes(mode: int, role: Role | None, usable: bool) -> None:
 # Every length, every single-byte change.
 
 
-@pytest.mark.parametrize("length", range(61))  # information strings of 4 to 64 octets
-def test_every_length(length: int) -> None:
-    octets = (bytes.fromhex("06008d5414") + bytes(range(200, 256)))[:length]
-    assert len(octets) == length
-    if length < 5:
-        with pytest.raises(DecodeError):
-            decode(octets)
-    else:
-        assert decode(octets) == BRIDGE_FIRST
+def test_every_length() -> None:
+    for length in range(61):  # information strings of 4 to 64 octets
+        octets = (bytes.fromhex("06008d5414") + bytes(range(200, 256)))[:length]
+        assert len(octets) == length
+        if length < 5:
+            with pytest.raises(DecodeError):
+                decode(octets)
+        else:
+            assert decode(octets) == BRIDGE_FIRST
 
 
 @pytest.mark.parametrize("position", range(5))

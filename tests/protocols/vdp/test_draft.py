@@ -198,7 +198,7 @@ def test_every_truncation(payload: bytes) -> None:
 @pytest.mark.parametrize("from_station", [True, False])
 @pytest.mark.parametrize("payload", [ASSOCIATE, WHOLE], ids=["one", "three"])
 @pytest.mark.parametrize(
-    "masks", [SOME_MASKS, pytest.param(range(1, 256), marks=pytest.mark.system)], ids=["some", "all"]
+    "masks", [SOME_MASKS, pytest.param(range(1, 256), marks=pytest.mark.slow)], ids=["some", "all"]
 )
 def test_every_change_of_one_octet(payload: bytes, from_station: bool, masks: Sequence[int]) -> None:
     before = set(decoded(payload, from_station).vsis)
