@@ -1,5 +1,6 @@
 """Options and fixtures of all tests. System tests run outside the host's network, as root or in a user namespace."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,14 @@ from tests.support.rig import Cable, make_cable
 
 SYSTEM_TESTS = Path(__file__).parent / "system"
 _NO_NAMESPACES = pytest.StashKey[str]()
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Of `-n auto`, the default: one for each CPU; none when tests or files were named, which are over before that."""
+    if any("::" in name or Path(name).is_file() for name in config.args):
+        return 0
+    cpus = len(os.sched_getaffinity(0))
+    return cpus if cpus > 1 else 0
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
