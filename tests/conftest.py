@@ -15,33 +15,49 @@ _NO_NAMESPACES = pytest.StashKey[str]()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Of `-n auto`, the default: one for each CPU; none when tests or files were named, which are over before that."""
+    """Of `-n auto`, the default: one for each CPU; none when tests or files were named, which are over before that.
+
+    System tests mostly wait, so that there may be more of them at a time.
+    """
     if any("::" in name or Path(name).is_file() for name in config.args):
         return 0
     cpus = len(os.sched_getaffinity(0))
-    return cpus if cpus > 1 else 0
+    return 2 * cpus if config.option.markexpr == "system" else cpus if cpus > 1 else 0
+
+
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """The workers are born outside of the host: they have threads, which the kernel gives no user namespace to."""
+    if _wants_system_tests(config):
+        _leave_host(config)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """System tests are not even read when none is to be run: that would be a fifth of the time that reading takes."""
-    unwanted = config.option.markexpr in ("not (slow or system)", "not system")
-    return True if unwanted and collection_path == SYSTEM_TESTS else None
+    return True if collection_path == SYSTEM_TESTS and not _wants_system_tests(config) else None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Leave the host while this process has one thread, and only if a system test was selected."""
     if session.config.option.collectonly or not any(item.get_closest_marker("system") for item in session.items):
         return
-    try:
-        leave_host()
-    except (NamespacesUnavailable, OSError) as error:
-        session.config.stash[_NO_NAMESPACES] = str(error)
+    _leave_host(session.config)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     reason = item.config.stash.get(_NO_NAMESPACES, None)
     if reason is not None and item.get_closest_marker("system"):
         unmet(reason)
+
+
+def _wants_system_tests(config: pytest.Config) -> bool:
+    return config.option.markexpr not in ("not (slow or system)", "not system", "slow")
+
+
+def _leave_host(config: pytest.Config) -> None:
+    try:
+        leave_host()
+    except (NamespacesUnavailable, OSError) as error:
+        config.stash[_NO_NAMESPACES] = str(error)
 
 
 @pytest.fixture

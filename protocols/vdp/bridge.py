@@ -44,6 +44,7 @@ class VdpBridge:
         self._outbox = Outbox()
         self._deadlines: TimerTable[VsiId] = TimerTable()
         self._decisions: dict[VsiId, Decision] = {}
+        self._refused: dict[VsiId, tuple[Decision, Instant]] = {}  # the last ones, and until when they stand
         self._in_flight: list[VsiId] = []
         self._effects: list[VdpEffect] = []
 
@@ -74,8 +75,13 @@ class VdpBridge:
                     self.statistics.dropped += 1
                     continue
                 vsi = self.vsis[tlv.vsi_id] = BridgeVsi(tlv, now)
+            refused, until = self._refused.pop(tlv.vsi_id, (None, now))
             if tlv.mode is Mode.DEASSOCIATE:
-                self._put(vsi, Input.RELEASE, now, News(tlv))
+                if refused is not None and now < until:
+                    self._refused[tlv.vsi_id] = refused, until
+                    self._put(vsi, Input.RELEASE, now, News(tlv, refused))
+                else:
+                    self._put(vsi, Input.RELEASE, now, News(tlv))
             elif vsi.state is State.WAIT and vsi.is_repeated_by(tlv):
                 self._put(vsi, Input.ALIVE, now, News(tlv))
             elif vsi.state is not State.PROCESS or tlv != vsi.request:
@@ -161,8 +167,18 @@ class VdpBridge:
         gone = vsi.state not in _HELD
         if what in _TOLD or vsi.vsi_state is not was or (gone and former in _HELD):
             self._effects.append(VsiChanged(vsi.request.vsi_id, vsi.status(), was, gone))
+        if what in _REFUSALS and gone:
+            self._remember_refusal(vsi, now)
         if following is State.PROCESS:
             self._ask_manager(vsi, now)
+
+    def _remember_refusal(self, vsi: BridgeVsi, now: Instant) -> None:
+        """For as long as the station would have kept it alive."""
+        if self._edition is not None and self._edition.repeats_refusals and vsi.answer and vsi.answer.response:
+            refusal = Decision(vsi.answer.response, vsi.filters, reason=vsi.reason)
+            self._refused[vsi.request.vsi_id] = refusal, now + self._timers.tolerance
+            if len(self._refused) > PASSERS_BY:
+                del self._refused[next(iter(self._refused))]
 
     def _enter(self, vsi: BridgeVsi, state: State, what: Input, now: Instant) -> None:
         vsi.state = state
@@ -232,6 +248,7 @@ class VdpBridge:
 
     def _end_all(self, reason: str, now: Instant) -> None:
         self._in_flight = []
+        self._refused.clear()
         for vsi in list(self.vsis.values()):
             self._put(vsi, Input.CLOSE, now, News(reason=reason))
 
@@ -241,4 +258,5 @@ class VdpBridge:
 
 
 _HELD = frozenset({State.PROCESS, State.WAIT})
-_TOLD = frozenset({Input.GRANTED, Input.REFUSED, Input.NO_ANSWER})
+_REFUSALS = frozenset({Input.REFUSED, Input.NO_ANSWER})
+_TOLD = _REFUSALS | {Input.GRANTED}

@@ -152,12 +152,13 @@ class BridgeVsi:
         return None
 
     def release(self, news: News) -> State | None:
-        """DeAssociate, also of what is not there: success (interop-notes V5)."""
+        """DeAssociate, also of what is not there: success (interop-notes V5), or once more what it was refused with."""
         assert news.tlv is not None
+        refused = news.decision
         self.request = news.tlv
         self.losses = 0
-        self._say(news.tlv, Response.SUCCESS, filters=news.tlv.filters)
-        self.reason = ""
+        self._say(news.tlv, refused.response if refused else Response.SUCCESS, filters=news.tlv.filters)
+        self.reason = refused.reason if refused else ""
         self._end()
         return None
 

@@ -41,6 +41,7 @@ class Edition:
     encode_tlv(tlv): the octets of one VSI, with its organizational TLVs behind it where the edition has them.
     assemble(manager, tlvs): an ULPDU of encoded VSIs, which is `overhead` octets longer than these.
     one_manager: the VSIs of an ULPDU share the manager ID.
+    repeats_refusals: a DeAssociate of what was just refused is answered with the same refusal, not with success.
     timers(retries, rte, rwd, rka): from the operational values of the EVB TLVs.
     check(tlv): why a station cannot ask this in this edition, in words that begin with the field; None when it can.
     """
@@ -51,5 +52,6 @@ class Edition:
     assemble: Callable[[bytes, Sequence[bytes]], bytes]
     overhead: int
     one_manager: bool
+    repeats_refusals: bool
     timers: Callable[[int, int, int, int], Timers]
     check: Callable[[VsiTlv], str | None]

@@ -286,6 +286,7 @@ RATIFIED = Edition(
     assemble=assemble,
     overhead=_MANAGER_SIZE + 2,
     one_manager=True,
+    repeats_refusals=False,
     timers=timers,
     check=check,
 )

@@ -23,6 +23,7 @@ MAC = bytes.fromhex("52540000aa01")
 ROOM = 1496
 SLOW = Rule(delay=2 * SECOND)
 TIMERS = RATIFIED.timers(3, 14, 20, 20)
+TIMERS_OF_DRAFT = DRAFT.timers(3, 14, 20, 20)
 
 
 def asking(mode: Mode = Mode.ASSOCIATE, vid: int = 100, number: int = 0, **changes: object) -> VsiTlv:
@@ -315,6 +316,60 @@ def test_first_request_is_never_refused_with_keep() -> None:
     (answer,) = bench.deliver()
     assert answer.response is Response.OTHER_FAILURE and not answer.keep and answer.hard
     assert not bench.bridge.vsis
+
+
+def refused(edition: Edition, response: Response = Response.VTID_VIOLATION) -> Bench:
+    """It has been told so. What has this type is refused, all else granted."""
+    bench = Bench(PolicyRules(rules=(Rule(type_ids=((1, 1),), response=response),)), edition)
+    bench.hear(asking(type_id=1))
+    assert [tlv.response for tlv in bench.deliver()] == [response] and bench.state is State.END
+    return bench
+
+
+def released(bench: Bench, number: int = 0) -> Response | None:
+    """What a DeAssociate is answered."""
+    bench.hear(asking(Mode.DEASSOCIATE, number=number, type_id=1))
+    [answer] = bench.deliver()
+    return answer.response
+
+
+def test_the_draft_repeats_a_refusal() -> None:
+    """lldpad lets a DeAssociate of what was refused ride along, and tells libvirt how that is answered."""
+    bench = refused(DRAFT)
+    for _ in range(2):
+        assert released(bench) is Response.VTID_VIOLATION
+        assert not bench.bridge.vsis and released(bench, number=1) is Response.SUCCESS
+    bench.hear(asking())
+    bench.deliver()
+    assert released(bench) is Response.SUCCESS, "it has been granted since"
+    bench = refused(DRAFT)
+    bench.now += TIMERS_OF_DRAFT.tolerance
+    assert released(bench) is Response.SUCCESS, "that was long ago"
+    bench = refused(DRAFT)
+    put(bench, Input.CLOSE)
+    assert released(bench) is Response.SUCCESS, "another station, perhaps"
+
+
+def test_the_draft_repeats_that_the_manager_does_not_answer() -> None:
+    bench = Bench(PolicyRules(default=Rule(delay=3600 * SECOND)), DRAFT)
+    bench.hear(asking())
+    bench.wait()
+    [answer] = bench.deliver()
+    assert answer.response is not Response.SUCCESS and released(bench) is answer.response
+
+
+def test_the_last_refusals_are_repeated() -> None:
+    bench = refused(DRAFT)
+    bench.hear(*(asking(number=number, type_id=1) for number in range(1, PASSERS_BY + 1)))
+    while bench.deliver():
+        pass
+    assert released(bench) is Response.SUCCESS
+    assert released(bench, 1) is released(bench, PASSERS_BY) is Response.VTID_VIOLATION
+
+
+def test_the_ratified_edition_does_not() -> None:
+    """There lldpad sends no such DeAssociate, and takes only success for an end of what it has."""
+    assert released(refused(RATIFIED, Response.OTHER_FAILURE)) is Response.SUCCESS
 
 
 def test_slow_manager() -> None:
