@@ -144,7 +144,8 @@ class DraftVsis:
     """The draft VSIs of one interface of a station's lldpad, by lldptool. (MAC_VID filters of one entry.)
 
     lldpad puts all VSIs that still wait for their answer into each ECPDU, newest first; those that were deassociated or
-    refused ride in all later ECPDUs, as DeAssociates, until they are polled for by netlink. An ECPDU holds 37 VSIs.
+    refused ride in all later ECPDUs, as DeAssociates, until they are polled for by netlink. An ECPDU holds 37 VSIs. A
+    request that comes while one is under way may be left unsent until there is another request.
     """
 
     def __init__(self, lldpad: Lldpad, interface: str) -> None:
