@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from selectors import EVENT_READ, DefaultSelector
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -150,25 +151,25 @@ def test_a_thousand_forged_neighbors(cable: Cable, tmp_path: Path) -> None:
     """The real one is kept and believed; when the forged ones claim to be bridges, nobody is. Both pass."""
     with station(cable, tmp_path) as (agent, tap):
         forged = [b"\x02\xff" + number.to_bytes(4, "big") for number in range(1000)]
-        generation = agent.state()["generation"]
+        generation, begun = agent.state()["generation"], monotonic()
         for mac in forged:
             tap.send(frame(mac, lldpdu(mac, ttl=1)))
         uplink = agent.wait_for(cable.uplink, is_crowded, "too many neighbors")
         assert len(neighbors(uplink)) <= 32 and is_real(neighbors(uplink)[0])
         assert uplink["forwarding"]["reflective-relay"] == "active"
         assert any("too many neighbors" in warning for warning in uplink["warnings"])
-        uplink = agent.wait_for(cable.uplink, lambda uplink: not is_crowded(uplink), "room again", 5)
-        agent.wait_for(cable.uplink, lambda uplink: len(neighbors(uplink)) == 1, "only the real one is left", 5)
-        # At most one file in 20 ms, however much changes; it took little more than a second.
-        assert agent.state()["generation"] - generation < 150
+        uplink = agent.wait_for(cable.uplink, lambda uplink: not is_crowded(uplink), "room again")
+        agent.wait_for(cable.uplink, lambda uplink: len(neighbors(uplink)) == 1, "only the real one is left")
+        # At most one file in 20 ms, however much changes.
+        assert agent.state()["generation"] - generation <= 5 + (monotonic() - begun) / 0.02
 
         for mac in forged:
             tap.send(frame(mac, lldpdu(mac, evb_tlv(BRIDGE_REFLECTS), ttl=1)))
         uplink = agent.wait_for_relay(cable.uplink, "inactive", reason="systems claim to be the bridge")
         assert uplink["forwarding"]["mode"] == "veb"
-        uplink = agent.wait_for_relay(cable.uplink, "active", timeout=5)
+        uplink = agent.wait_for_relay(cable.uplink, "active")
         assert [is_real(neighbor) for neighbor in neighbors(uplink)] == [True]
-        agent.wait_for(cable.uplink, lambda uplink: not uplink["warnings"], "no warnings", 5)
+        agent.wait_for(cable.uplink, lambda uplink: not uplink["warnings"], "no warnings")
 
 
 # Settings, and what the agent needs to run.
@@ -222,7 +223,7 @@ def test_reload(cable: Cable, tmp_path: Path) -> None:
     """SIGHUP: a good file takes effect, a bad one changes nothing and is complained of."""
     with station(cable, tmp_path) as (agent, tap), watching(agent) as outcomes:
         # TTL 1 * 4 + 1
-        tap.wait_for(lambda frame: frame.source == STATION_MAC and time_to_live(frame.payload) == 5, "TTL 5", 3)
+        tap.wait_for(lambda frame: frame.source == STATION_MAC and time_to_live(frame.payload) == 5, "TTL 5")
 
         for bad in ("[lldp]\nmessage-tx-interval = 0\n", "nonsense", "[lldp]\nmessage_tx_interval = 2\n"):
             agent.reload(bad)
@@ -230,7 +231,7 @@ def test_reload(cable: Cable, tmp_path: Path) -> None:
             assert not outcome["ok"] and agent.config.name in outcome["error"]
         assert json.loads(agent.evbagent("show", "config", "-j").stdout)["lldp"]["message-tx-interval"] == 1
         tap.drain()
-        tap.wait_for(lambda frame: frame.source == STATION_MAC and time_to_live(frame.payload) == 5, "TTL 5", 3)
+        tap.wait_for(lambda frame: frame.source == STATION_MAC and time_to_live(frame.payload) == 5, "TTL 5")
         assert agent.uplink(cable.uplink)["forwarding"]["reflective-relay"] == "active"
 
         agent.reload("role = 'bridge'\n")
@@ -251,17 +252,17 @@ def test_uplink_is_renamed_and_gets_another_address(cable: Cable, tmp_path: Path
         host.ip(f"link set {cable.uplink} down")
         host.ip(f"link set {cable.uplink} name uplink0")
         host.ip("link set uplink0 up")
-        tap.wait_for(lambda frame: tlv(4, b"uplink0") in frame.payload, "the new name on the wire", 3)
+        tap.wait_for(lambda frame: tlv(4, b"uplink0") in frame.payload, "the new name on the wire")
         wait_until(lambda: agent.serves("uplink0") and not agent.serves(cable.uplink), "the new name")
         assert agent.uplink("uplink0")["ifindex"] == index
         tap.send(REAL_BRIDGE)
         agent.wait_for_relay("uplink0", "active")
 
         host.ip("link set uplink0 address 02:00:00:00:00:1a")
-        goodbye = tap.wait_for(lambda frame: time_to_live(frame.payload) == 0, "the old address's goodbye", 2)
+        goodbye = tap.wait_for(lambda frame: time_to_live(frame.payload) == 0, "the old address's goodbye")
         assert lldpdu(STATION_MAC, port=STATION_MAC)[9:18] in goodbye.payload
         new = bytes.fromhex("02000000001a")
-        tap.wait_for(lambda frame: frame.source == new and time_to_live(frame.payload) == 121, "the new address", 3)
+        tap.wait_for(lambda frame: frame.source == new and time_to_live(frame.payload) == 121, "the new address")
         uplink = agent.wait_for("uplink0", lambda uplink: uplink["mac-address"] == new.hex(":"), "the new address")
         assert uplink["forwarding"]["reflective-relay"] == "active"
 
@@ -277,7 +278,7 @@ def test_uplink_is_enslaved_to_a_bridge(cable: Cable, tmp_path: Path) -> None:
     with station(cable, tmp_path) as (agent, tap):
         cable.station.bridge("br0")
         cable.station.ip(f"link set {cable.uplink} master br0")
-        tap.wait_for(lambda frame: requests(frame) is False, "RRREQ withdrawn", 3)
+        tap.wait_for(lambda frame: requests(frame) is False, "RRREQ withdrawn")
         agent.wait_for_relay(cable.uplink, "inactive", reason="not asked for")
         # What the bridge now takes is still heard.
         tap.send(frame(BRIDGE_MAC, lldpdu(BRIDGE_MAC, evb_tlv(BRIDGE_REFLECTS), tlv(5, b"still heard"))))
@@ -287,7 +288,7 @@ def test_uplink_is_enslaved_to_a_bridge(cable: Cable, tmp_path: Path) -> None:
             "a frame on a bridge port",
         )
         agent.reload("[uplink.veth0]\nreflective-relay = 'request'\n")
-        tap.wait_for(lambda frame: requests(frame) is True, "RRREQ, since told to", 3)
+        tap.wait_for(lambda frame: requests(frame) is True, "RRREQ, since told to")
         agent.wait_for_relay(cable.uplink, "active")
         agent.reload("")
         agent.wait_for_relay(cable.uplink, "inactive", reason="not asked for")

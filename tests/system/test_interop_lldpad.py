@@ -168,7 +168,7 @@ def test_outcome(wall: Wall, case: Case) -> None:
     # lldpad answers in its next tick.
     edition = DRAFT if isinstance(case.theirs, DraftEvb) else RATIFIED
     expected = case.relay == "active"
-    wait_until(lambda: lldpad_agrees(wall, case.name, edition) == expected, f"lldpad's own TLV: {expected}", 4)
+    wait_until(lambda: lldpad_agrees(wall, case.name, edition) == expected, f"lldpad's own TLV: {expected}")
     ours = evb(wall.lldpad.neighbor_lldpdu(f"x{case.name}"), DRAFT if is_draft(uplink) else RATIFIED)
     assert len(ours) == (9 if is_draft(uplink) else 5)
 
@@ -190,7 +190,7 @@ def test_values_follow_and_come_down_again(wall: Wall, name: str) -> None:
         octets = lldpad_says(wall, name)
         return (octets.retries, octets.rte, octets.rwd, octets.rka) == DEFAULTS
 
-    wait_until(theirs_are_down, "lldpad has come down too", 4)
+    wait_until(theirs_are_down, "lldpad has come down too")
 
 
 @pytest.mark.parametrize(("name", "setting"), [("s-relay", "evbrrcap"), ("p-relay", "evbrrreq")])
@@ -200,7 +200,7 @@ def test_relay_withdrawn_and_offered_again(wall: Wall, name: str, setting: str) 
     wall.agent.wait_for_relay(name, "inactive")
     assert name.startswith("s-") or not hairpin(wall, name)
     # Two ticks with our answer in between: it stays so.
-    wait_until(lambda: lldpad_says(wall, name).relay_status in (0, 3), "lldpad has heard our answer", 4)
+    wait_until(lambda: lldpad_says(wall, name).relay_status in (0, 3), "lldpad has heard our answer")
     wall.lldpad.set_evb(f"x{name}", **{setting: "yes"})
     wall.agent.wait_for_relay(name, "active")
     assert name.startswith("s-") or hairpin(wall, name)
@@ -250,7 +250,7 @@ def test_judges_read_what_we_send(wall: Wall) -> None:
     """
     for name in wall.captures:
         wall.agent.wait_for_relay(name, "active")
-        wait_until(lambda name=name: lldpad_agrees(wall, name, DRAFT if "draft" in name else RATIFIED), name, 4)
+        wait_until(lambda name=name: lldpad_agrees(wall, name, DRAFT if "draft" in name else RATIFIED), name)
         wall.captures[name].stop()
     station = tcpdump(wall.captures["s-ratified"].file, wall.host.mac_address("s-ratified"))
     first, last = station[0], station[-1]
@@ -299,8 +299,8 @@ def test_far_end_comes_goes_and_is_replaced(cable: Cable, tmp_path: Path) -> Non
         # A late starter is answered when its first frame comes, which alone could take 30 s otherwise.
         lldpad.start()
         first = tap.wait_for(lambda frame: frame.source == BRIDGE_MAC, "lldpad's first LLDPDU")
-        answer = tap.wait_for(lambda frame: frame.source == STATION_MAC, "our answer", 1)
-        assert answer.timestamp_ns - first.timestamp_ns < 200_000_000
+        answer = tap.wait_for(lambda frame: frame.source == STATION_MAC, "our answer")
+        assert answer.timestamp_ns - first.timestamp_ns < 500_000_000
         octets = evb_octets(answer.payload)
         assert octets is not None and octets.relay_capable and octets.relay_status == 0
         for name in both:
@@ -308,18 +308,19 @@ def test_far_end_comes_goes_and_is_replaced(cable: Cable, tmp_path: Path) -> Non
 
         # We are the late starter; lldpad has known us before. Our goodbye is heard, and answered in the next tick.
         assert agent.stop() == 0
-        assert tap.wait_for(is_goodbye, "our goodbye", 1).source == STATION_MAC
+        assert tap.wait_for(is_goodbye, "our goodbye").source == STATION_MAC
         assert not host.link("p0")["linkinfo"]["info_slave_data"]["hairpin"]
-        wait_until(lambda: not lldpad.neighbor_lldpdu(cable.port), "lldpad has forgotten us", 2)
+        wait_until(lambda: not lldpad.neighbor_lldpdu(cable.port), "lldpad has forgotten us")
         agent.start()
         for name in both:
             agent.wait_for_relay(name, "active")
 
         tap.drain()
         lldpad.stop()
-        tap.wait_for(is_goodbye, "lldpad's goodbye", 1)
+        tap.wait_for(is_goodbye, "lldpad's goodbye")
         for name in both:
-            agent.wait_for_relay(name, "unknown", timeout=1)
+            uplink = agent.wait_for_relay(name, "unknown")
+            assert statistics(uplink)["rx-total-ageouts"] == 0
         lldpad.start()
         for name in both:
             agent.wait_for_relay(name, "active")
@@ -336,7 +337,7 @@ def test_far_end_comes_goes_and_is_replaced(cable: Cable, tmp_path: Path) -> Non
         # Killed for good.
         lldpad.kill()
         for name in both:
-            uplink = agent.wait_for_relay(name, "unknown", timeout=5)
+            uplink = agent.wait_for_relay(name, "unknown")
             assert statistics(uplink)["rx-total-ageouts"] >= 1
         assert not host.link("p0")["linkinfo"]["info_slave_data"]["hairpin"]
 

@@ -26,6 +26,7 @@ def test_a_switch_without_evb(cable: Cable, tmp_path: Path) -> None:
     lldpd = Lldpd(cable.bridge, tmp_path, [cable.port])
     agent = Agent(cable.station, tmp_path, [cable.uplink], config=CONFIG)
     with lldpd, agent:
+        lldpd.cli("update")  # what it sends of itself may have been before the agent listened
         uplink = agent.wait_for_relay(cable.uplink, "inactive", reason="speaks LLDP but not EVB")
         assert uplink["forwarding"]["mode"] == "veb" and uplink["forwarding"]["edition"] is None
         assert agent.evbagent("mode", cable.uplink).stdout == "veb\n"
@@ -93,6 +94,6 @@ def test_lldpd_beside_the_bridge_that_negotiates(cable: Cable, tmp_path: Path) -
 
         # The negotiating one leaves, the other is still there; then it is alone again.
         lldpad.stop()
-        agent.wait_for_relay(cable.uplink, "inactive", reason="speaks LLDP but not EVB", timeout=1)
+        agent.wait_for_relay(cable.uplink, "inactive", reason="speaks LLDP but not EVB")
         assert theirs.stop() == 0
         agent.wait_for(cable.uplink, lambda uplink: not neighbors(uplink), "lldpd has left too")

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import select
 from collections.abc import Callable, Coroutine
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -126,14 +126,15 @@ def test_an_interface_that_is_not_there_is_none(namespace: Namespace) -> None:
 
 def test_two_thousand_links_are_read_well_under_a_third_of_a_second(host: Namespace) -> None:
     host.run("ip -batch -", input="".join(f"link add name m{i} link up0 type macvtap mode vepa\n" for i in range(2000)))
+    took = []
     with route(host) as socket:
-        before = perf_counter()
-        links = socket.dump_links()
-        took = perf_counter() - before
-        assert len(links) == 2003
+        for _ in range(3):
+            before = thread_time()  # not the time of others, which there may be many of
+            assert len(socket.dump_links()) == 2003
+            took.append(thread_time() - before)
         assert len(socket.dump_links(kind="macvtap")) == 2000
         assert [link.name for link in socket.dump_links(kind="veth")] == ["sw0", "up0"]
-    assert took < 0.3
+    assert min(took) < 0.3
 
 
 def test_hairpin_mode_is_set_on_a_bridge_port_only(host: Namespace) -> None:

@@ -137,7 +137,7 @@ def test_group_ids_agreed_again(tmp_path: Path) -> None:
         wait_for_vsi(station, HERE, 1, lambda document: "filter: a GroupID can be used" in document["reason"])
         reload(station, GROUPS)
         station.wait_for(HERE, lambda uplink: uplink["evb"]["operational"]["group-ids"], "GroupIDs are agreed on")
-        wait_for_states(station, HERE, associated([1, 2]), 2)
+        wait_for_states(station, HERE, associated([1, 2]))
 
 
 def test_settings_change_under_way(tmp_path: Path) -> None:
