@@ -25,7 +25,7 @@ from tests.bench.lldpflood import typical
 from tests.support import lldpdus
 from tests.support.wire import STATION_MAC, port_settings
 
-pytestmark = pytest.mark.system  # half a minute, and no decoder meets here what it does not meet by itself
+pytestmark = pytest.mark.slow
 
 FRAMES = 100_000
 SETTLED = 30_000
