@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--config", type=Path, metavar="FILE", help="read this file alone, not /etc/evbagent")
     run.add_argument("--interface", action="append", metavar="GLOB", help="serve these links (default: physical ones)")
     run.add_argument("--role", choices=("station", "bridge"), help="play the station (host) or the bridge (switch)")
+    run.add_argument("--observe", action="store_true", help="only listen: send nothing, change nothing")
     run.add_argument("--record", type=Path, metavar="DIR", help="take down all input there, for `evbagent replay`")
     run.add_argument("-v", "--verbose", action="store_true", help="log more")
 
@@ -115,6 +116,20 @@ def _parser() -> argparse.ArgumentParser:
     replay = _command(commands, "replay", _replay, "run a capture or a recording through the machines", state=False)
     replay.add_argument("file", metavar="FILE", help="pcap, pcapng, or a file of `evbagent run --record`")
     replay.add_argument("--role", choices=("station", "bridge"), default="station", help="the end of a capture to play")
+
+    _command(commands, "reload", _service("reload"), "have the running agent read its configuration again", json=False)
+
+    install = _command(
+        commands, "install", _service("install"), "make a service of it: units, user, directories", state=False
+    )
+    install.add_argument("--program", type=Path, metavar="PATH", help="what the units start (default: this program)")
+    install.add_argument("--drop-in", action="append", default=[], metavar="NAME", help="also permit: see README")
+    install.add_argument("--print", dest="print_only", action="store_true", help="print the files, write nothing")
+    uninstall = _command(commands, "uninstall", _service("uninstall"), "stop the service, remove it", False, False)
+    for staged in (install, uninstall):
+        root = os.environ.get("DESTDIR")
+        staged.add_argument("--root", type=Path, default=root and Path(root), metavar="DIR", help="default: $DESTDIR")
+        staged.add_argument("--prefix", type=Path, default=Path("/usr/local"), metavar="DIR", help="%(default)s")
 
     config = _group(commands, "config", "work on the configuration")
     check = _command(config, "check", _config_check, "validate", state=False)
@@ -187,6 +202,7 @@ def _run(arguments: argparse.Namespace) -> int:
         interfaces=tuple(arguments.interface) if arguments.interface else None,
         role=arguments.role,
         record=arguments.record,
+        observe=arguments.observe,
         verbose=arguments.verbose,
     )
 
@@ -312,6 +328,16 @@ def _replay(arguments: argparse.Namespace) -> int:
     from evbagent.commands_replay import replay
 
     return replay(arguments)
+
+
+def _service(name: str) -> Callable[[argparse.Namespace], int]:
+    def command(arguments: argparse.Namespace) -> int:
+        from evbagent import commands_service
+
+        function: Callable[[argparse.Namespace], int] = getattr(commands_service, name)
+        return function(arguments)
+
+    return command
 
 
 def _config_check(arguments: argparse.Namespace) -> int:

@@ -6,8 +6,9 @@ set -eu
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 # package:program
-peers="lldpad:lldpad lldpd:lldpd tshark:tshark tcpdump:tcpdump iproute2:ip util-linux:nsenter mount:mount procps:sysctl"
-units="lldpad.service lldpad.socket lldpd.service"
+peers="lldpad:lldpad lldpd:lldpd tshark:tshark tcpdump:tcpdump iproute2:ip util-linux:nsenter mount:mount procps:sysctl \
+    systemd:systemd-analyze apparmor:apparmor_parser"
+units="lldpad.service lldpad.socket lldpd.service apparmor.service"
 
 missing=""
 for peer in $peers; do

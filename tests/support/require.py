@@ -16,6 +16,10 @@ _PACKAGES = {
     "ip": "iproute2",
     "unshare": "util-linux",
     "nsenter": "util-linux",
+    "systemctl": "systemd",
+    "systemd-analyze": "systemd",
+    "systemd-sysusers": "systemd",
+    "apparmor_parser": "apparmor",
 }
 
 
