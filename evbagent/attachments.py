@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from evbagent.netlink import Link, LinkChange, NetlinkError, RouteSocket
 from evbagent.netns import NamespaceError, NamespaceFinder
+from evbagent.observe import ONLY_OBSERVES
 from evbagent.policy import MACVLAN_MODES, POLICIES, marked_policy
 
 log = logging.getLogger(__name__)
@@ -45,10 +46,17 @@ class AttachmentEvent:
 class Attachments:
     """All followed devices of the namespace's uplinks, wherever they were moved to."""
 
-    def __init__(self, route: RouteSocket, finder: NamespaceFinder, notify: Callable[[AttachmentEvent], None]) -> None:
+    def __init__(
+        self,
+        route: RouteSocket,
+        finder: NamespaceFinder,
+        notify: Callable[[AttachmentEvent], None],
+        may_move: bool = True,
+    ) -> None:
         self._route = route
         self._finder = finder
         self._notify = notify
+        self._may_move = may_move
         self._devices: dict[DeviceKey, Attachment] = {}
         self._answers: dict[int, tuple[str, str]] = {}
         self._vlans: dict[int, int] = {}
@@ -188,6 +196,8 @@ class Attachments:
         outcomes: list[AttachmentEvent] = []
         for nsid, group in by_namespace.items():
             try:
+                if not self._may_move:
+                    raise NamespaceError(ONLY_OBSERVES)
                 with nullcontext(self._route) if nsid is None else self._finder.route_socket(nsid) as route:
                     moved = [self._set_mode(route, device) for device in group]
             except NamespaceError as error:

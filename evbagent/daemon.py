@@ -4,10 +4,8 @@ import asyncio
 import logging
 import os
 import signal
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import count
-from pathlib import Path
 from secrets import randbits
 from time import monotonic_ns
 from typing import Any
@@ -21,13 +19,15 @@ from evbagent.events import attachment_event, forwarding_event, neighbor_event, 
 from evbagent.fewlines import FewLines
 from evbagent.hairpin import flags_left_behind
 from evbagent.hostmonitor import HostMonitor
-from evbagent.link import PacketSocket, check_permission
+from evbagent.link import check_permission
 from evbagent.localtlvs import announces_medium
 from evbagent.netlink import Link, LinkChange, LinkMonitor, RouteSocket
 from evbagent.netns import NamespaceFinder
-from evbagent.notify import notify
+from evbagent.notify import notify, ready
+from evbagent.observe import capabilities, restrictions
+from evbagent.options import Options
 from evbagent.others import Surroundings
-from evbagent.port import Port
+from evbagent.port import Port, withdraw_relay
 from evbagent.recorder import record_port
 from evbagent.state import Pieces, StateWriter
 from evbagent.switchconfig import switch_rules
@@ -35,15 +35,14 @@ from evbagent.uplinks import is_uplink, port_settings
 from evbagent.version import VERSION
 from evbagent.view import PortView, forwarding_mode, utc
 from evbagent.vsiservice import VsiService
+from evbagent.watchdog import Watchdog
 from protocols.evb.status import Role
-from protocols.frame import Scope
 from protocols.port import (
     Event,
     ForwardingChanged,
     LinkState,
     NeighborEvent,
     NewSettings,
-    RelayAble,
     WarningsChanged,
 )
 from protocols.stack import PortStack
@@ -55,18 +54,6 @@ VALIDITY_US = 60_000_000
 PENDING_US = 5_000
 LOOK_AROUND_INTERVAL_S = 60
 STATISTICS_EVERY_LOOKS = 5
-WITHDRAWAL_S = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says; None leaves it to the configuration."""
-
-    config: Path | None
-    state_dir: Path
-    interfaces: tuple[str, ...] | None = None
-    role: str | None = None
-    record: Path | None = None
 
 
 class Daemon:
@@ -79,10 +66,17 @@ class Daemon:
         self._host = HostMonitor(self._host_changed)
         self._route = RouteSocket()
         self._monitor = LinkMonitor(self._link_changed)
-        self._attachments = Attachments(self._route, NamespaceFinder(), self._attachment_news)
+        self._restrictions = restrictions(options.observe, capabilities())
+        self._attachments = Attachments(self._route, NamespaceFinder(), self._attachment_news, not options.observe)
         self._state = StateWriter(options.state_dir, self._document, boottime, validity_us=VALIDITY_US)
         self._vsis = VsiService(
-            self._ports, self._config, options.config, options.state_dir, lambda: self._is_watched, self._publish
+            self._ports,
+            self._config,
+            options.config,
+            options.state_dir,
+            lambda: self._is_watched,
+            self._publish,
+            options.observe,
         )
         self._surroundings = Surroundings()
         self._neighbor_lines = FewLines(log, "neighbors")
@@ -90,6 +84,7 @@ class Daemon:
         self._left_behind: dict[str, bool] = {}
         self._overflows = 0
         self._stopping = asyncio.Event()
+        self._watchdog = Watchdog(asyncio.get_running_loop(), self._lateness)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises StateError, ConfigError or OSError when it cannot start."""
@@ -110,13 +105,19 @@ class Daemon:
             self._attachments.scan(self._monitor.links)
             self._follow_answers()
             self._state.write()
-            answers = Answers(self._ports, self._view, self._attachments, self._vsis, lambda: self._config)
+            answers = Answers(
+                self._ports, self._view, self._attachments, self._vsis, lambda: self._config, self._reload
+            )
             self._control = ControlServer(self._options.state_dir / "control.sock", answers)
             await self._control.start()
-            notify("READY=1")
+            self._say_ready()
+            for text in self._restrictions:
+                log.info("%s", text)
+            self._watchdog.start()
             await self._housekeeping()
         finally:
             notify("STOPPING=1")
+            self._watchdog.close()
             await self._end()
 
     # Links.
@@ -142,17 +143,17 @@ class Daemon:
         settings = self._settings(link.name)
         self._host.serve(link, announces_medium(settings.lldp))
         role = Role(settings.role)
-        made = port_settings(link, settings, self._host.facts)
+        made = self._options.permitted(port_settings(link, settings, self._host.facts))
         recorder = record_port(self._options.record, link.name, role, made, switch_rules(self._config.switch))
         sequences = recorder.sequence(_first_sequence) if recorder else _first_sequence
         stack = PortStack(role, made, sequences, self._vsis.policy, link.index)
         try:
-            socket = PacketSocket(link.index, [scope.address for scope in Scope], ecp=True)
+            socket = self._options.open_socket(link.index)
         except OSError as error:
             log.warning("%s: cannot be served: %s", link.name, error)
             self._host.forget(link.index)
             return
-        port = Port(self._route, link, role, stack, utc(boottime()))
+        port = Port(self._route, link, role, stack, utc(boottime()), may_change=not self._options.observe)
         self._ports[link.index] = port
         port.driver = PortDriver(
             asyncio.get_running_loop(),
@@ -261,6 +262,7 @@ class Daemon:
 
     def _document(self) -> dict[str, Any]:
         agent = {"version": VERSION, "pid": os.getpid(), "role": self._options.role or self._config.role}
+        agent |= {"observes": self._options.observe, "restrictions": self._restrictions}
         uplinks = Pieces()
         for port in self._ports.values():
             uplinks += [b"," if uplinks else b"["]
@@ -283,14 +285,16 @@ class Daemon:
         config = load(self._options.config)
         return config.with_role(self._options.role) if self._options.role else config
 
-    def _reload(self) -> None:
-        """SIGHUP. A bad file leaves the running configuration in force, and says so."""
+    def _reload(self) -> str | None:
+        """A bad file leaves the running configuration in force; returns what is wrong with it."""
         notify(f"RELOADING=1\nMONOTONIC_USEC={monotonic_ns() // 1000}")
+        fault = None
         try:
             self._config = self._load()
         except ConfigError as error:
-            log.error("configuration not reloaded, the running one stays in force: %s", error)
-            self._publish_all({"event": "configuration", "ok": False, "error": str(error)})
+            fault = str(error)
+            log.error("configuration not reloaded, the running one stays in force: %s", fault)
+            self._publish_all({"event": "configuration", "ok": False, "error": fault})
         else:
             for port in list(self._ports.values()):
                 if not is_uplink(port.link, self._globs) or Role(self._settings(port.link.name).role) != port.role:
@@ -305,14 +309,15 @@ class Daemon:
             self._report_absent()
             log.info("configuration reloaded")
             self._publish_all({"event": "configuration", "ok": True})
-        notify("READY=1")
+        self._say_ready()
+        return fault
 
     def _apply_settings(self, port: Port) -> None:
         """Tells the machines if there is anything new."""
         assert port.driver is not None
         configured = self._settings(port.link.name)
         self._host.serve(port.link, announces_medium(configured.lldp))
-        settings = port_settings(port.link, configured, self._host.facts)
+        settings = self._options.permitted(port_settings(port.link, configured, self._host.facts))
         if settings != port.stack.settings:
             port.driver.request(NewSettings(settings))
             self._touch(port)
@@ -337,6 +342,12 @@ class Daemon:
         for port in self._ports.values():
             forwarding = port.stack.forwarding
             self._attachments.answer(port.link.index, forwarding_mode(port.stack), forwarding.reason)
+
+    def _say_ready(self) -> None:
+        notify(ready([port.link.name for port in self._ports.values()], self._options.observe))
+
+    def _lateness(self) -> float:
+        return max((port.driver.lateness() for port in self._ports.values() if port.driver), default=0.0)
 
     async def _housekeeping(self) -> None:
         """Wait for the end; now and then look around, and bring the statistics in the file up to date."""
@@ -368,7 +379,7 @@ class Daemon:
     async def _end(self) -> None:
         """Withdraw in an order that cuts nobody off: relay, guests, neighbours, bridge ports, files."""
         await self._vsis.release_all(lambda port: self._settings(port.link.name).vdp.on_stop == "keep")
-        await self._withdraw_relay()
+        await withdraw_relay(self._ports.values())
         for port in self._ports.values():
             port.say_goodbye()
         if self._control:
@@ -382,18 +393,6 @@ class Daemon:
             if port.driver:
                 port.driver.close()
         self._route.close()
-
-    async def _withdraw_relay(self) -> None:
-        """Bridge role: tell the stations, and reflect until they have answered."""
-        reflecting = [port for port in self._ports.values() if port.role is Role.BRIDGE and port.stack.evb.relay_active]
-        for port in reflecting:
-            if port.driver:
-                port.driver.request(RelayAble(False, "the agent is ending"))
-        deadline = asyncio.get_running_loop().time() + WITHDRAWAL_S
-        while asyncio.get_running_loop().time() < deadline:
-            if not any(port.hairpin and port.hairpin.hairpin for port in reflecting):
-                return
-            await asyncio.sleep(0.005)
 
 
 def _first_sequence() -> int:

@@ -4,6 +4,7 @@ import logging
 from asyncio import AbstractEventLoop, TimerHandle
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from time import CLOCK_BOOTTIME, clock_gettime_ns
 from typing import Protocol
 
@@ -88,6 +89,12 @@ class PortDriver:
         if request == LinkState(True):
             self._deliver_early()
         self._rearm()
+
+    def lateness(self) -> float:
+        """By how many seconds the machines' next deadline has been missed; infinite if nothing would ever wake them."""
+        if self._timer is None:
+            return 0.0 if self.stack.next_deadline() is None else inf
+        return max(0.0, self._loop.time() - self._timer.when())
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket.fileno())

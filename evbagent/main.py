@@ -9,8 +9,9 @@ from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 from evbagent.config import ConfigError
-from evbagent.daemon import Daemon, Options
+from evbagent.daemon import Daemon
 from evbagent.netlink import NetlinkError
+from evbagent.options import Options
 from evbagent.state import StateError
 
 STARTED, FAILED = 0, 1
@@ -22,18 +23,19 @@ def run(
     interfaces: tuple[str, ...] | None,
     role: str | None,
     record: Path | None = None,
+    observe: bool = False,
     verbose: bool = False,
 ) -> int:
     """Run the agent until it is told to stop; the exit status."""
     _log_to_stderr(verbose)
     _allow_open_files()
     try:
-        asyncio.run(_serve(Options(config, state_dir, interfaces, role, record)))
+        asyncio.run(_serve(Options(config, state_dir, interfaces, role, record, observe)))
     except (ConfigError, StateError, NetlinkError) as error:
         return _complain(str(error))
     except PermissionError as error:
         return _complain(
-            f"no permission ({error.strerror}): the agent needs CAP_NET_RAW and CAP_NET_ADMIN; run it as root"
+            f"no permission ({error.strerror}): the agent needs CAP_NET_RAW, and CAP_NET_ADMIN unless it only observes"
         )
     except OSError as error:
         return _complain(f"cannot start: {error}")

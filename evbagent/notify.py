@@ -1,7 +1,10 @@
 """The service manager's notification socket (sd_notify(3)): a few octets to $NOTIFY_SOCKET, or nothing."""
 
 import os
+from collections.abc import Sequence
 from socket import AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM, socket
+
+NAMES_SHOWN = 8
 
 
 def notify(state: str) -> None:
@@ -16,3 +19,10 @@ def notify(state: str) -> None:
             manager.sendto(state.encode(), address)
         except OSError:
             return
+
+
+def ready(uplinks: Sequence[str], observes: bool) -> str:
+    """That the agent serves these uplinks now, for the manager and for `systemctl status`."""
+    count = f"{len(uplinks)} uplink{'' if len(uplinks) == 1 else 's'}"
+    names = ", ".join(uplinks[:NAMES_SHOWN]) + (", ..." if len(uplinks) > NAMES_SHOWN else "")
+    return f"READY=1\nSTATUS={'only observing' if observes else 'serving'} {count}{': ' if names else ''}{names}"

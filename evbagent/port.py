@@ -1,7 +1,8 @@
 """An uplink that is served: its link, its machines and, in the bridge role, the hairpin flag under it."""
 
 import logging
-from collections.abc import Mapping
+from asyncio import get_running_loop, sleep
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from msgspec.json import encode
@@ -19,6 +20,7 @@ from protocols.stack import PortStack
 log = logging.getLogger(__name__)
 
 NOT_A_BRIDGE_PORT = "it is not a port of a bridge"
+WITHDRAWAL_S = 0.3
 
 
 @dataclass(slots=True)
@@ -26,7 +28,7 @@ class Port:
     """`since` is when the answer last changed, `fragment` its JSON for the state file, as far as the VSIs (None: to be
     made anew).
 
-    `warnings` are its machines', `surroundings` those about others on the same NIC.
+    `warnings` are its machines', `surroundings` those about others on the same NIC. `may_change`: the host's settings.
     """
 
     route: RouteSocket
@@ -34,6 +36,7 @@ class Port:
     role: Role
     stack: PortStack
     since: str
+    may_change: bool = True
     driver: PortDriver | None = None
     hairpin: HairpinPort | None = None
     warnings: tuple[str, ...] = ()
@@ -45,7 +48,7 @@ class Port:
 
         `left_behind`: by name, the flags that a crashed predecessor found before it set them; taken out when used.
         """
-        if self.role is not Role.BRIDGE or self.driver is None:
+        if self.role is not Role.BRIDGE or self.driver is None or not self.may_change:
             return
         bound = self.hairpin
         if bound and bound.bridge != self.link.controller:
@@ -97,3 +100,16 @@ class Port:
             self.driver.request(Shutdown())
         if self.hairpin:
             self.hairpin.restore()
+
+
+async def withdraw_relay(ports: Iterable[Port]) -> None:
+    """Bridge role, as the agent ends: tell the stations, and reflect until they have answered."""
+    reflecting = [port for port in ports if port.role is Role.BRIDGE and port.stack.evb.relay_active]
+    for port in reflecting:
+        if port.driver:
+            port.driver.request(RelayAble(False, "the agent is ending"))
+    deadline = get_running_loop().time() + WITHDRAWAL_S
+    while get_running_loop().time() < deadline:
+        if not any(port.hairpin and port.hairpin.hairpin for port in reflecting):
+            return
+        await sleep(0.005)

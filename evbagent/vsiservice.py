@@ -15,6 +15,7 @@ from evbagent.events import vsi_event
 from evbagent.exchange import ControlError
 from evbagent.fewlines import FewLines
 from evbagent.journal import Journal
+from evbagent.observe import ONLY_OBSERVES
 from evbagent.port import Port
 from evbagent.switchconfig import switch_rules
 from evbagent.vsiconfig import load_vsis, vsi_directory
@@ -41,6 +42,7 @@ class VsiService:
         state_dir: Path,
         is_watched: Callable[[], bool],
         publish: Callable[[Port, dict[str, Any]], None],
+        observes: bool = False,
     ) -> None:
         self.policy = BridgePolicy(switch_rules(config.switch))
         self.book = VsiBook(Journal(state_dir), self._send, asyncio.get_running_loop().call_later)
@@ -48,13 +50,15 @@ class VsiService:
         self._directory = vsi_directory(config_file)
         self._is_watched = is_watched
         self._publish = publish
+        self._observes = observes
         self._log = FewLines(log, "VSIs")
 
     # What is wanted.
 
     def start(self) -> None:
         """Take up what a predecessor left, and what is declared."""
-        self.book.recover()
+        if not self._observes:
+            self.book.recover()
         self._declare()
 
     def configure(self, config: Config) -> None:
@@ -75,10 +79,12 @@ class VsiService:
 
     def open_session(self, interface: str, answer: Answer) -> Session:
         """What a client asks for the VSIs of one interface goes through a session."""
+        self._check_active()
         return self.book.open_session(interface, answer)
 
     def withdraw(self, glob: str | None, instance: str | None) -> list[dict[str, Any]]:
         """Bridge role: take VSIs away from stations; None: all. ControlError when there is none of that description."""
+        self._check_active()
         try:
             wanted = None if instance is None else parse_vsi_id(instance)
         except ValueError as error:
@@ -138,7 +144,13 @@ class VsiService:
     def is_associated(self, interface: str, vsi_id: VsiId) -> bool:
         return self.book.is_associated(interface, vsi_id)
 
+    def _check_active(self) -> None:
+        if self._observes:
+            raise ControlError(ONLY_OBSERVES)
+
     def _declare(self) -> None:
+        if self._observes:
+            return
         declared, errors = load_vsis(self._directory)
         for error in errors:
             log.error("%s", error)
