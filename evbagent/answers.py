@@ -27,7 +27,7 @@ VSI_CONDITION = "vsi="
 
 
 class Answers:
-    """Reads the daemon's ports; changes nothing."""
+    """Reads the daemon's ports; what changes something is handed on."""
 
     def __init__(
         self,
@@ -36,12 +36,14 @@ class Answers:
         attachments: Attachments,
         vsis: VsiService,
         config: Callable[[], Config],
+        reload: Callable[[], str | None],
     ) -> None:
         self._ports = ports
         self._view = view
         self._attachments = attachments
         self._vsis = vsis
         self._config = config
+        self._reload = reload
 
     def show(self, what: str, glob: str | None) -> Any:
         """The answer to `show`; raises ControlError for something that there is not."""
@@ -104,6 +106,11 @@ class Answers:
     def withdraw(self, interface: str | None, instance: str | None) -> list[dict[str, Any]]:
         """Take VSIs away from stations (bridge role)."""
         return self._vsis.withdraw(interface, instance)
+
+    def reload(self) -> None:
+        """Read the configuration again. ControlError says what is wrong with it."""
+        if fault := self._reload():
+            raise ControlError(f"configuration not reloaded, the running one stays in force: {fault}")
 
     def _matching(self, glob: str | None) -> Iterator[Port]:
         ports = sorted(self._ports.values(), key=lambda port: port.link.index)

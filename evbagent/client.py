@@ -12,10 +12,11 @@ from select import POLLIN, POLLOUT, poll
 from time import monotonic
 from typing import Any, Self
 
-from evbagent.messages import MAX_MESSAGE_OCTETS, VERSION, check_socket_path, socket_path
+from evbagent.messages import CHANGE_SOCKET_NAME, CHANGING, MAX_MESSAGE_OCTETS, VERSION, check_socket_path, socket_path
 from evbagent.statefile import default_directory
 
 REPLY_SECONDS = 5.0
+RELOAD_SECONDS = 30.0
 MAX_DATAGRAM = 1 << 18
 
 _CREDENTIALS = struct.Struct("iII")
@@ -120,6 +121,15 @@ class Client:
                 withdrawn += _checked(part, "withdrawn")
         return withdrawn
 
+    def reload(self) -> None:
+        """Have the agent read its configuration again. ClientError says what is wrong with it; it is not used then."""
+        with self._stream("reload", {}) as stream:
+            stream.settimeout(RELOAD_SECONDS)
+            _say(stream, b'{"confirmed":true}', self._path)
+            answer = _next(stream, self._path)
+        if "error" in answer:
+            raise ClientError(str(answer["error"]))
+
     def _ask(self, operation: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
         """The reply, and the descriptor that came with it."""
         request_id = next(self._ids)
@@ -127,7 +137,7 @@ class Client:
         deadline = monotonic() + REPLY_SECONDS
         try:
             self._socket.settimeout(REPLY_SECONDS)
-            self._socket.sendto(json.dumps(message).encode(), str(self._path))
+            self._send(json.dumps(message).encode(), operation in CHANGING)
             while (left := deadline - monotonic()) > 0:
                 self._socket.settimeout(left)
                 reply, descriptor = self._receive()
@@ -145,6 +155,16 @@ class Client:
         raise ClientError(
             f"the agent at {self._path} does not answer: it hangs, or runs in another network namespace than this"
         )
+
+    def _send(self, request: bytes, changing: bool) -> None:
+        """By the socket of those who may change something, if that is for us; else the agent judges by who we are."""
+        if changing:
+            try:
+                self._socket.sendto(request, str(self._path.with_name(CHANGE_SOCKET_NAME)))
+                return
+            except (PermissionError, FileNotFoundError, ConnectionRefusedError):
+                pass
+        self._socket.sendto(request, str(self._path))
 
     def _receive(self) -> tuple[dict[str, Any], int | None]:
         """A datagram, and the descriptor that came with it; an empty one if it is not from the socket's owner."""

@@ -1,7 +1,8 @@
 """Clients that have something changed: VSIs associated by a station, or deassociated by a switch.
 
-They say it on a stream of their own, not in the request that opens it: the kernel vouches there for who writes each
-message, and anybody may write to the control socket. No answer is lost on the way to a client that reads.
+They say it on a stream of their own, so that no answer is lost on the way to a client that reads. Who may say it is the
+kernel's word: a stream that was asked for at the socket of those who may change something is theirs; on others, which
+anybody may ask for, each message comes with its sender's credentials.
 """
 
 import logging
@@ -42,8 +43,10 @@ class VsiSession(Protocol):
 class Exchange(Pair):
     """Takes a client's messages one after the other. One that does not read what it is told is not read from either."""
 
-    def __init__(self, ended: Callable[[Any], None]) -> None:
+    def __init__(self, ended: Callable[[Any], None], permitted: bool = False) -> None:
+        """`permitted`: whoever has asked for it may change things."""
         super().__init__(ended)
+        self._permitted = permitted
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._unsent_octets = 0
         self._reading = True
@@ -97,7 +100,8 @@ class Exchange(Pair):
             self._ended(self)
             return
         try:
-            _check_sender(ancillary)
+            if not self._permitted:
+                _check_sender(ancillary)
             self._take(_object(decode_strictly(data, MAX_MESSAGE_OCTETS)))
         except (BadRequest, ControlError) as error:
             self.send({"error": str(error)})
@@ -113,8 +117,9 @@ class VsiExchange(Exchange):
         self,
         open_session: Callable[[Callable[[list[dict[str, Any]]], None]], VsiSession],
         ended: Callable[["VsiExchange"], None],
+        permitted: bool = False,
     ) -> None:
-        super().__init__(ended)
+        super().__init__(ended, permitted)
         self._unanswered = 0
         self._answers: list[dict[str, Any]] = []
         try:
@@ -159,17 +164,22 @@ class VsiExchange(Exchange):
             self._put(message)
 
 
-class WithdrawalExchange(Exchange):
-    """Any message from a client who may, and the VSIs are withdrawn: `{"withdrawn": [...]}` as often as it takes."""
+class OrderExchange(Exchange):
+    """Any message from a client who may, and it is done; what there is to tell of it (`key`) comes before the end."""
 
     def __init__(
-        self, withdraw: Callable[[], list[dict[str, Any]]], ended: Callable[["WithdrawalExchange"], None]
+        self,
+        carry_out: Callable[[], list[dict[str, Any]]],
+        key: str,
+        ended: Callable[["OrderExchange"], None],
+        permitted: bool = False,
     ) -> None:
-        super().__init__(ended)
-        self._withdraw = withdraw
+        super().__init__(ended, permitted)
+        self._carry_out = carry_out
+        self._key = key
 
     def _take(self, message: Mapping[str, Any]) -> None:
-        for part in packed("withdrawn", self._withdraw()):
+        for part in packed(self._key, self._carry_out()):
             self._put(part)
         self.send({"done": True}, last=True)
 
@@ -212,7 +222,7 @@ def _check_sender(ancillary: Iterable[tuple[int, int, bytes]]) -> None:
     for _, kind, value in ancillary:
         if kind == socket.SCM_CREDENTIALS and _CREDENTIALS.unpack(value)[1] in (0, os.geteuid()):
             return
-    raise ControlError("only root, or the user that the agent runs as, may change VSIs")
+    raise ControlError("only root, members of the agent's group, and the user that it runs as may change anything")
 
 
 def _refusal(spec: Any) -> dict[str, Any]:

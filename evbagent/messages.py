@@ -5,6 +5,8 @@ from typing import Any
 
 VERSION = 1
 SOCKET_NAME = "control.sock"
+CHANGE_SOCKET_NAME = "change.sock"
+"""Of the socket that only those may write to who may have the agent change something."""
 INLINE_OCTETS = 60_000
 MAX_REQUEST_OCTETS = 16_384
 MAX_MESSAGE_OCTETS = 1 << 16
@@ -13,7 +15,8 @@ MAX_UNANSWERED = 1 << 16
 """Requests of one VSI session; what is asked beyond is refused."""
 MAX_SOCKET_PATH = 107
 
-OPERATIONS = ("ping", "show", "watch", "wait", "vsi", "switch-deassociate")
+CHANGING = ("vsi", "switch-deassociate", "reload")
+OPERATIONS = ("ping", "show", "watch", "wait", *CHANGING)
 SHOWN = ("neighbors", "interfaces", "evb", "vsis", "dcbx", "statistics", "config")
 
 

@@ -59,8 +59,8 @@ class Agent:
         """Do it once the next request of that kind has been dealt with."""
         original = self.server._answer
 
-        def answer(request: dict[str, Any], request_id: Any, address: Any) -> None:
-            original(request, request_id, address)
+        def answer(request: dict[str, Any], asker: Any) -> None:
+            original(request, asker)
             if request["op"] == operation:
                 self.server._answer = original
                 self._loop.call_soon(action, *arguments)

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from evbagent import control
-from evbagent.control import UNSENT_REPLIES_EACH, ControlError, ControlServer
+from evbagent.control import ControlError, ControlServer
 from evbagent.messages import MAX_REQUEST_OCTETS
+from evbagent.replies import UNSENT_REPLIES_EACH
 from evbagent.stream import QUEUED_EVENTS
 
 
@@ -441,12 +442,12 @@ def test_unread_replies_are_bounded_for_each(tmp_path: Path) -> None:
         for number in range(600):  # many times what one sending socket may have on its way
             rude.send({"v": 1, "id": number, "op": "show", "what": "neighbors"})
             assert (await other.ask(op="ping"))["ok"]
-        assert server.lost_replies > 0
-        assert len(server._unsent) == UNSENT_REPLIES_EACH
+        assert server.replies.lost > 0
+        assert len(server.replies._unsent) == UNSENT_REPLIES_EACH
         handler.data = "x"
         rude.send({"v": 1, "id": "last", "op": "show", "what": "neighbors"})
         numbers = [(await rude.receive())["id"]]
-        while len(numbers) < UNSENT_REPLIES_EACH or server._unsent:
+        while len(numbers) < UNSENT_REPLIES_EACH or server.replies._unsent:
             numbers.append((await rude.receive())["id"])
         assert numbers == list(range(len(numbers)))
         assert len(os.listdir("/proc/self/fd")) <= files
@@ -458,11 +459,11 @@ def test_a_client_that_leaves_with_replies_unsent_leaves_nothing(tmp_path: Path)
     async def test(server: ControlServer, handler: Handler) -> None:
         rude, other = Raw(tmp_path), Raw(tmp_path)
         files = len(os.listdir("/proc/self/fd"))
-        while not server.lost_replies:
+        while not server.replies.lost:
             rude.send({"v": 1, "id": 1, "op": "show", "what": "neighbors"})
             await other.ask(op="ping")
         rude.socket.close()
-        while server._unsent or server._retry:
+        while server.replies._unsent or server.replies._retry:
             await asyncio.sleep(0.01)
         assert len(os.listdir("/proc/self/fd")) < files
 
@@ -492,23 +493,25 @@ def test_an_agent_that_lives_keeps_its_socket(tmp_path: Path) -> None:
 
 def test_a_successors_socket_is_left_alone(tmp_path: Path) -> None:
     async def test(server: ControlServer, handler: Handler) -> None:
-        (tmp_path / "control.sock").unlink()
+        for name in ("control.sock", "change.sock"):
+            (tmp_path / name).unlink()
         successor = ControlServer(tmp_path / "control.sock", Handler())
         await successor.start()
         server.close()
         server.close()
         assert (await Raw(tmp_path).ask(op="ping"))["ok"] is True
         successor.close()
-        assert not (tmp_path / "control.sock").exists()
+        assert not list(tmp_path.iterdir())
 
     serve(tmp_path, test)
 
 
-def test_what_is_no_socket_is_not_removed(tmp_path: Path) -> None:
-    (tmp_path / "control.sock").write_text("precious")
+@pytest.mark.parametrize("name", ["control.sock", "change.sock"])
+def test_what_is_no_socket_is_not_removed(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("precious")
     with pytest.raises(OSError, match="is not a socket"):
         asyncio.run(ControlServer(tmp_path / "control.sock", Handler()).start())
-    assert (tmp_path / "control.sock").read_text() == "precious"
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "precious")]
 
 
 def test_a_path_too_long_for_a_socket_is_named(tmp_path: Path) -> None:

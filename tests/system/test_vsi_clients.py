@@ -168,7 +168,7 @@ def test_bad_messages_on_the_stream(station: Agent) -> None:
 def test_who_may(agents: tuple[Agent, Agent], station: Agent) -> None:
     """Anybody may look; what changes the network takes who may change it anyway."""
     ask(station, HERE, [spec(1)])
-    refused = "evbagent: only root, or the user that the agent runs as, may change VSIs\n"
+    refused = "evbagent: only root, members of the agent's group, and the user that it runs as may change anything\n"
     assert as_nobody(station, "vsi", "deassociate", HERE, "--instance", instance(1)) == (1, refused)
     assert as_nobody(agents[1], "switch", "deassociate", "--all") == (1, refused)
     assert (
