@@ -27,6 +27,7 @@ class Handler:
     def __init__(self) -> None:
         self.data: Any = None
         self.broken = False
+        self.reloads = 0
         self.held: set[tuple[str, str]] = set()
 
     def show(self, what: str, glob: str | None) -> Any:
@@ -37,6 +38,11 @@ class Handler:
 
     def withdraw(self, interface: str | None, instance: str | None) -> Any:
         raise ControlError("no VSIs here")
+
+    def reload(self) -> None:
+        self.reloads += 1
+        if self.broken:
+            raise ControlError("evbagent.toml: nonsense")
 
     def holds(self, interface: str, condition: str) -> bool:
         if self.broken:
@@ -289,3 +295,21 @@ def test_the_client_needs_little(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("only_socket", ["both", "control.sock"])
+def test_reload_returns_when_it_is_done_or_raises_what_is_wrong(tmp_path: Path, only_socket: str) -> None:
+    """Where there is no socket for changes for us, the agent judges by who we are."""
+    handler = Handler()
+
+    def test(agent: Agent) -> None:
+        if only_socket != "both":
+            (tmp_path / "change.sock").unlink()
+        with Client(tmp_path) as client:
+            client.reload()
+            assert handler.reloads == 1
+            handler.broken = True
+            with pytest.raises(ClientError, match=r"evbagent\.toml: nonsense"):
+                client.reload()
+
+    serve(tmp_path, test, handler)

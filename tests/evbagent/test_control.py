@@ -26,6 +26,8 @@ class Handler:
         self.data = data
         self.held: set[tuple[str, str]] = set()
         self.failing: dict[str, Exception] = {}
+        self.reloads = 0
+        self.fault = ""
 
     def show(self, what: str, glob: str | None) -> Any:
         if what == "dcbx":
@@ -41,6 +43,11 @@ class Handler:
 
     def withdraw(self, interface: str | None, instance: str | None) -> Any:
         raise ControlError("no VSIs here")
+
+    def reload(self) -> None:
+        self.reloads += 1
+        if self.fault:
+            raise ControlError(self.fault)
 
     def holds(self, interface: str, condition: str) -> bool:
         if condition == "rain":
@@ -93,8 +100,10 @@ async def readable(source: socket.socket) -> None:
 class Raw:
     """A client that says what it likes."""
 
-    def __init__(self, directory: Path, name: str | None = "", connected: bool = False) -> None:
-        self.path = str(directory / "control.sock")
+    def __init__(
+        self, directory: Path, name: str | None = "", connected: bool = False, at: str = "control.sock"
+    ) -> None:
+        self.path = str(directory / at)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         if name is not None:
             self.socket.bind(name)
@@ -309,6 +318,76 @@ def test_streams_are_bounded_and_freed_at_once_by_those_who_leave(
         await asyncio.sleep(0)
         await client.stream(op="watch")
         crowd.clear()
+
+    serve(tmp_path, test)
+
+
+def test_those_who_may_change_something_find_room_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "MAX_STREAMS", 8)
+    monkeypatch.setattr(control, "KEPT_STREAMS", 2)
+
+    async def test(server: ControlServer, handler: Handler) -> None:
+        client, member = Raw(tmp_path), Raw(tmp_path, at="change.sock")
+        crowd = [await client.stream(op="watch") for _ in range(8)]
+        assert "already" in (await client.ask(op="watch"))["error"]
+        crowd += [await member.stream(op="reload") for _ in range(2)]
+        assert "already" in (await member.ask(op="reload"))["error"]
+        assert len(crowd) == 10
+
+    serve(tmp_path, test)
+
+
+def test_both_sockets_answer_alike(tmp_path: Path) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        for at in ("control.sock", "change.sock"):
+            for connected in (False, True):
+                client = Raw(tmp_path, at=at, connected=connected)
+                assert (await client.ask(op="ping"))["ok"] is True
+                stream = await client.stream(op="watch")
+                server.publish({"event": "link", "interface": "eth0"})
+                assert (await stream.receive())["event"] == "link"
+
+    serve(tmp_path, test)
+
+
+def test_who_may_write_to_which_socket_is_for_the_kernel_to_judge(tmp_path: Path) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        modes = {name: (tmp_path / name).stat() for name in ("control.sock", "change.sock")}
+        assert {name: status.st_mode & 0o777 for name, status in modes.items()} == {
+            "control.sock": 0o666,
+            "change.sock": 0o660,
+        }
+        assert {status.st_gid for status in modes.values()} == {os.getegid()}
+
+    serve(tmp_path, test)
+
+
+def test_a_socket_of_ours_that_writes_to_another_is_not_answered(tmp_path: Path) -> None:
+    """It would go on for ever."""
+
+    async def test(server: ControlServer, handler: Handler) -> None:
+        for source, target in (("control.sock", "change.sock"), ("change.sock", "control.sock")):
+            (ours,) = [listener.socket for listener in server._listeners if listener.path.name == source]
+            ours.sendto(b'{"v": 1, "id": 1, "op": "ping"}', str(tmp_path / target))
+        assert (await Raw(tmp_path).ask(op="ping"))["ok"] is True
+        assert (await Raw(tmp_path, at="change.sock").ask(op="ping"))["ok"] is True
+        assert server.ignored_requests == 2
+
+    serve(tmp_path, test)
+
+
+def test_reload_answers_when_it_is_done_or_with_what_is_wrong(tmp_path: Path) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        member = Raw(tmp_path, at="change.sock")
+        stream = await member.stream(op="reload")
+        assert handler.reloads == 0, "opening the stream is no order yet"
+        stream.socket.send(b'{"confirmed": true}')
+        assert await stream.receive() == {"v": 1, "done": True}
+        handler.fault = "evbagent.toml: nonsense"
+        stream = await member.stream(op="reload")
+        stream.socket.send(b'{"confirmed": true}')
+        assert await stream.receive() == {"v": 1, "error": "evbagent.toml: nonsense"}
+        assert handler.reloads == 2
 
     serve(tmp_path, test)
 

@@ -3,6 +3,7 @@
 import socket
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from evbagent.driver import EARLY_FRAMES, PortDriver
@@ -20,16 +21,20 @@ STATION, BRIDGE = bytes.fromhex("02000000000a"), bytes.fromhex("02000000000b")
 
 
 class Loop:
-    """The three things that a driver asks of an event loop."""
+    """What a driver asks of an event loop."""
 
     def __init__(self) -> None:
+        self.now = 0.0
         self.timers: list[tuple[float, Callable[[], None], list[bool]]] = []
         self.readers: dict[int, Callable[[], None]] = {}
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> "Timer":
         entry = (delay, callback, [True])
         self.timers.append(entry)
-        return Timer(entry[2])
+        return Timer(entry[2], self.now + delay)
+
+    def time(self) -> float:
+        return self.now
 
     def add_reader(self, descriptor: int, callback: Callable[[], None]) -> None:
         self.readers[descriptor] = callback
@@ -39,8 +44,12 @@ class Loop:
 
 
 class Timer:
-    def __init__(self, running: list[bool]) -> None:
+    def __init__(self, running: list[bool], due: float) -> None:
         self._running = running
+        self._due = due
+
+    def when(self) -> float:
+        return self._due
 
     def cancel(self) -> None:
         self._running[0] = False
@@ -129,6 +138,20 @@ def frame_of(role: Role, mac: bytes) -> bytes:
     bench.driver.request(LinkState(True))
     bench.close()
     return bench.wire.sent[0]
+
+
+def test_it_knows_how_late_its_timer_is() -> None:
+    bench = Bench()
+    assert bench.driver.lateness() == 0.0, "nothing is due"
+    bench.driver.request(LinkState(True))
+    (delay,) = bench.pending()
+    bench.loop.now += delay
+    assert bench.driver.lateness() == 0.0
+    bench.loop.now += 5.0
+    assert bench.driver.lateness() == 5.0
+    bench.driver._timer = None
+    assert bench.driver.lateness() == inf, "a timer that is lost never fires"
+    bench.close()
 
 
 def test_it_speaks_when_the_link_is_up_and_keeps_one_timer() -> None:

@@ -70,13 +70,13 @@ class Conversation:
         return found
 
 
-async def ask(directory: Path, **request: Any) -> tuple[dict[str, Any], Conversation | None]:
+async def ask(directory: Path, at: str = "control.sock", **request: Any) -> tuple[dict[str, Any], Conversation | None]:
     """A reply, and the stream that comes with it."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
         client.setblocking(False)
         client.bind("")
-        client.sendto(json.dumps({"v": 1, "id": 1, **request}).encode(), str(directory / "control.sock"))
+        client.sendto(json.dumps({"v": 1, "id": 1, **request}).encode(), str(directory / at))
         ready = loop.create_future()
         loop.add_reader(client, lambda: ready.done() or ready.set_result(None))
         await ready
@@ -89,8 +89,8 @@ async def ask(directory: Path, **request: Any) -> tuple[dict[str, Any], Conversa
         return json.loads(data), Conversation(end)
 
 
-async def converse(directory: Path, **request: Any) -> Conversation:
-    reply, conversation = await ask(directory, **(request or {"op": "vsi", "interface": "eth0"}))
+async def converse(directory: Path, at: str = "control.sock", **request: Any) -> Conversation:
+    reply, conversation = await ask(directory, at, **(request or {"op": "vsi", "interface": "eth0"}))
     assert reply == {"v": 1, "id": 1, "ok": True, "fd": True} and conversation
     return conversation
 
@@ -292,7 +292,10 @@ def forged(user: int) -> tuple[int, int, bytes]:
     return socket.SOL_SOCKET, socket.SCM_CREDENTIALS, struct.pack("iII", os.getpid(), user, os.getgid())
 
 
-@pytest.mark.parametrize("request_", [{}, {"op": "switch-deassociate", "all": True}])
+CHANGES = [{}, {"op": "switch-deassociate", "all": True}, {"op": "reload"}]
+
+
+@pytest.mark.parametrize("request_", CHANGES)
 def test_only_who_may_change_the_network_may_ask_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request_: dict[str, Any]
 ) -> None:
@@ -306,10 +309,27 @@ def test_only_who_may_change_the_network_may_ask_for_it(
             patch.setattr(exchange.os, "geteuid", lambda: STRANGER + 1)
             client.socket.sendmsg([message], as_sender)
             assert "only root" in (await client.hear())["error"]
-        assert vsis.asked == [] and vsis.withdrawals == []
+        assert vsis.asked == [] and vsis.withdrawals == [] and vsis.reloads == 0
         monkeypatch.setattr(exchange.os, "geteuid", lambda: sender)
         client.socket.sendmsg([message], as_sender)
         assert "error" not in await client.hear()
+
+    serve(tmp_path, test)
+
+
+@pytest.mark.parametrize("request_", CHANGES)
+def test_whoever_could_write_to_the_socket_for_changes_may_have_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request_: dict[str, Any]
+) -> None:
+    """As a member of the agent's group, who has no other claim."""
+
+    async def test(server: ControlServer, vsis: FakeVsis) -> None:
+        client = await converse(tmp_path, "change.sock", **request_)
+        monkeypatch.setattr(exchange.os, "geteuid", lambda: STRANGER + 1)
+        as_sender = [forged(STRANGER)] if os.geteuid() == 0 else []
+        client.socket.sendmsg([json.dumps({"requests": [SPEC]}).encode()], as_sender)
+        assert "error" not in await client.hear()
+        assert len(vsis.asked) + len(vsis.withdrawals) + vsis.reloads == 1
 
     serve(tmp_path, test)
 

@@ -79,6 +79,7 @@ class FakeVsis:
         self.sessions: list[Session] = []
         self.held: list[dict[str, Any]] = []
         self.withdrawals: list[tuple[str | None, str | None]] = []
+        self.reloads = 0
 
     @property
     def requests(self) -> list[tuple[str, str]]:
@@ -102,6 +103,9 @@ class FakeVsis:
             raise ControlError("eth9 is not served")
         self.withdrawals.append((interface, instance))
         return [entry for entry in self.held if instance in (None, entry["vsi-id"])]
+
+    def reload(self) -> None:
+        self.reloads += 1
 
 
 @contextmanager
