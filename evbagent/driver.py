@@ -9,7 +9,17 @@ from time import CLOCK_BOOTTIME, clock_gettime_ns
 from typing import Protocol
 
 from protocols.evb.bridge import SetRelay
-from protocols.port import Configure, Effect, Event, Indicate, LinkState, RelaySet, Request, SendFrame
+from protocols.port import (
+    Configure,
+    Effect,
+    Event,
+    Indicate,
+    LinkState,
+    NewSettings,
+    RelaySet,
+    Request,
+    SendFrame,
+)
 from protocols.stack import PortStack
 from protocols.timers import SECOND, Instant
 from protocols.vdp.status import Confirm
@@ -34,6 +44,7 @@ class FrameSocket(Protocol):
     def fileno(self) -> int: ...
     def receive(self) -> bytes | None: ...
     def send(self, frame: bytes) -> None: ...
+    def listen_for_ecp_to(self, another: bytes | None) -> None: ...
     def close(self) -> None: ...
 
 
@@ -81,10 +92,13 @@ class PortDriver:
         self._timer: TimerHandle | None = None
         self._timer_due: Instant | None = None
         self._early: deque[tuple[Instant, bytes]] = deque(maxlen=EARLY_FRAMES)
+        socket.listen_for_ecp_to(stack.settings.edge.destination)
         loop.add_reader(socket.fileno(), self._readable)
 
     def request(self, request: Request) -> None:
         """Tell the stack something."""
+        if isinstance(request, NewSettings):
+            self._socket.listen_for_ecp_to(request.settings.edge.destination)
         self._run(self._ask(request))
         if request == LinkState(True):
             self._deliver_early()

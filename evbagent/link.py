@@ -15,6 +15,7 @@ MAXIMUM_FRAME = 65535
 ETH_P_ALL = 0x0003
 SOL_PACKET = 263
 PACKET_ADD_MEMBERSHIP = 1
+PACKET_DROP_MEMBERSHIP = 2
 PACKET_STATISTICS = 6
 PACKET_IGNORE_OUTGOING = 23
 PACKET_MR_MULTICAST = 0
@@ -29,9 +30,14 @@ Instruction = tuple[int, int, int, int]
 
 LOAD_WORD, LOAD_HALF = 0x20, 0x28
 AND, JUMP_EQUAL, RETURN = 0x54, 0x15, 0x06
+SKF_AD_PKTTYPE = 0xFFFFF000 + 4
 SKF_AD_VLAN_TAG = 0xFFFFF000 + 44
 SKF_AD_VLAN_TAG_PRESENT = 0xFFFFF000 + 48
 VID = 0x0FFF
+PACKET_HOST = 0
+GROUP_BIT = 0x01
+ACCEPT: Instruction = (RETURN, 0, 0, 0xFFFFFFFF)
+DROP: Instruction = (RETURN, 0, 0, 0)
 
 
 def check_permission() -> None:
@@ -40,7 +46,7 @@ def check_permission() -> None:
 
 
 class PacketSocket:
-    """Receives the LLDP frames to `groups`, and with `ecp` those of ECP's EtherTypes, that reach an interface.
+    """Receives the LLDP frames to `groups` that reach an interface, and with `ecp` ECP's, to them and to the interface.
 
     The socket taps the interface before a bridge, macvlan or bond takes the frames, and never sees what is sent. It
     outlives the interface's going down and renaming. The kernel drops all other frames, those with a VLAN tag included;
@@ -51,20 +57,35 @@ class PacketSocket:
         # Without a protocol it receives nothing yet, so no frame gets in before the filter and the interface are set.
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self._drops = 0
+        self._ifindex = ifindex
+        self._groups = tuple(groups)
+        self._ecp = ecp
+        self._another: bytes | None = None
         try:
             self._socket.setblocking(False)
             _set_receive_buffer(self._socket)
-            _attach_filter(self._socket, _filter(groups, ETHERTYPES_ECP if ecp else ()))
+            self._attach_filter()
             self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
             for group in groups:
-                member = struct.pack("iHH8s", ifindex, PACKET_MR_MULTICAST, len(group), group)
-                self._socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, member)
+                self._membership(PACKET_ADD_MEMBERSHIP, group)
             with suppress(PermissionError):  # the highest priority is a privilege, and only a preference
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, TC_PRIO_CONTROL)
             _bind(self._socket, ifindex)
         except OSError:
             self._socket.close()
             raise
+
+    def listen_for_ecp_to(self, another: bytes | None) -> None:
+        """Another destination of ECPDUs that are for us, instead of the last one that was named; None: no other."""
+        if not self._ecp or another == self._another:
+            return
+        before, self._another = self._another, another
+        self._attach_filter()
+        # An interface that is gone, or knows no more groups, is no reason to stop: the filter lets them in.
+        for option, address in ((PACKET_DROP_MEMBERSHIP, before), (PACKET_ADD_MEMBERSHIP, another)):
+            if address and address[0] & GROUP_BIT and address not in self._groups:
+                with suppress(OSError):
+                    self._membership(option, address)
 
     def receive(self) -> bytes | None:
         """The next frame, whole; None when there is none."""
@@ -94,6 +115,15 @@ class PacketSocket:
     def close(self) -> None:
         self._socket.close()
 
+    def _attach_filter(self) -> None:
+        """In the place of the one that was there."""
+        ecp = (*self._groups, *([self._another] if self._another else ())) if self._ecp else None
+        _attach_filter(self._socket, _filter(self._groups, ecp))
+
+    def _membership(self, option: int, group: bytes) -> None:
+        member = struct.pack("iHH8s", self._ifindex, PACKET_MR_MULTICAST, len(group), group)
+        self._socket.setsockopt(SOL_PACKET, option, member)
+
 
 def _set_receive_buffer(packet_socket: socket.socket) -> None:
     """Room for a burst of some thousand LLDPDUs; only the first user namespace may pass the system's limit."""
@@ -113,32 +143,42 @@ def _bind(packet_socket: socket.socket, ifindex: int) -> None:
     raise OSError(EADDRNOTAVAIL, f"interface {ifindex} keeps changing its name")
 
 
-def _filter(groups: Sequence[bytes], any_destination: Sequence[int]) -> list[Instruction]:
-    """Accepts untagged LLDP frames to one of `groups`, and untagged frames of the EtherTypes in `any_destination`."""
-    accept: list[Instruction] = [(RETURN, 0, 0, 0xFFFFFFFF)]
-    drop: list[Instruction] = [(RETURN, 0, 0, 0)]
-    program = [
+def _filter(lldp: Sequence[bytes], ecp: Sequence[bytes] | None) -> list[Instruction]:
+    """Accepts untagged frames: LLDP's to one of `lldp`; ECP's to one of `ecp` or to the interface itself."""
+    lldp_part = [*_to_one_of(lldp), DROP]
+    # The kernel has compared the destination with the interface's address, whatever that is by now.
+    ecp_part = [(LOAD_WORD, 0, 0, SKF_AD_PKTTYPE), (JUMP_EQUAL, 0, 1, PACKET_HOST), ACCEPT]
+    ecp_part += [*_to_one_of(ecp or ()), DROP]
+    ethertypes = ETHERTYPES_ECP if ecp is not None else ()
+    return [
         # The kernel takes the outer tag out of every frame before a tap sees it.
         (LOAD_WORD, 0, 0, SKF_AD_VLAN_TAG_PRESENT),
         (JUMP_EQUAL, 4, 0, 0),
         (LOAD_WORD, 0, 0, SKF_AD_VLAN_TAG),
         (AND, 0, 0, VID),
         (JUMP_EQUAL, 1, 0, 0),
-        *drop,
+        DROP,
         (LOAD_HALF, 0, 0, 12),
+        (JUMP_EQUAL, 0, len(lldp_part), ETHERTYPE_LLDP),
+        *lldp_part,
+        *((JUMP_EQUAL, len(ethertypes) - number, 0, ethertype) for number, ethertype in enumerate(ethertypes)),
+        DROP,
+        *ecp_part,
     ]
-    for ethertype in any_destination:
-        program += [(JUMP_EQUAL, 0, 1, ethertype), *accept]
-    program += [(JUMP_EQUAL, 1, 0, ETHERTYPE_LLDP), *drop]
-    for group in groups:
+
+
+def _to_one_of(addresses: Sequence[bytes]) -> list[Instruction]:
+    """Accepts frames to these destinations, and goes on with what follows for others."""
+    program: list[Instruction] = []
+    for address in addresses:
         program += [
             (LOAD_WORD, 0, 0, 0),
-            (JUMP_EQUAL, 0, 3, int.from_bytes(group[:4], "big")),
+            (JUMP_EQUAL, 0, 3, int.from_bytes(address[:4], "big")),
             (LOAD_HALF, 0, 0, 4),
-            (JUMP_EQUAL, 0, 1, int.from_bytes(group[4:], "big")),
-            *accept,
+            (JUMP_EQUAL, 0, 1, int.from_bytes(address[4:], "big")),
+            ACCEPT,
         ]
-    return program + drop
+    return program
 
 
 def _attach_filter(packet_socket: socket.socket, program: Sequence[Instruction]) -> None:

@@ -22,6 +22,7 @@ class Muted:
     def __init__(self, socket: FrameSocket) -> None:
         self.fileno = socket.fileno
         self.receive = socket.receive
+        self.listen_for_ecp_to = socket.listen_for_ecp_to
         self.close = socket.close
 
     def send(self, frame: bytes) -> None:

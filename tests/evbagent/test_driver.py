@@ -3,6 +3,7 @@
 import socket
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -13,7 +14,16 @@ from protocols.frame import Scope
 from protocols.lldp.agent import AdminStatus
 from protocols.lldp.tlvs import ChassisId, PortId
 from protocols.lldp.tx import TxSettings
-from protocols.port import Event, ForwardingChanged, LinkState, NeighborEvent, PortSettings, RelayAble, RelaySet
+from protocols.port import (
+    Event,
+    ForwardingChanged,
+    LinkState,
+    NeighborEvent,
+    NewSettings,
+    PortSettings,
+    RelayAble,
+    RelaySet,
+)
 from protocols.stack import EDITIONS, PortStack
 from protocols.timers import SECOND
 
@@ -62,6 +72,7 @@ class Wire:
         self.arrived: deque[bytes] = deque()
         self.sent: list[bytes] = []
         self.broken = False
+        self.another: bytes | None = None
         self._descriptor = socket.socket()
 
     def fileno(self) -> int:
@@ -74,6 +85,9 @@ class Wire:
         if self.broken:
             raise OSError(100, "Network is down")
         self.sent.append(frame)
+
+    def listen_for_ecp_to(self, another: bytes | None) -> None:
+        self.another = another
 
     def close(self) -> None:
         self._descriptor.close()
@@ -138,6 +152,17 @@ def frame_of(role: Role, mac: bytes) -> bytes:
     bench.driver.request(LinkState(True))
     bench.close()
     return bench.wire.sent[0]
+
+
+def test_the_socket_is_told_of_another_destination_of_ecp() -> None:
+    bench = Bench()
+    settings = bench.driver.stack.settings
+    another = bytes.fromhex("01000d000f0a")
+    bench.driver.request(NewSettings(replace(settings, edge=replace(settings.edge, destination=another))))
+    assert bench.wire.another == another
+    bench.driver.request(NewSettings(settings))
+    assert bench.wire.another is None
+    bench.close()
 
 
 def test_it_knows_how_late_its_timer_is() -> None:

@@ -87,6 +87,9 @@ def test_what_is_said_all_the_same_does_not_get_out() -> None:
         def send(self, frame: bytes) -> None:
             raise AssertionError("sent")
 
+        def listen_for_ecp_to(self, another: bytes | None) -> None:
+            pass
+
         def close(self) -> None:
             self.closed = True
 

@@ -1,7 +1,8 @@
-"""The service manager's watchdog, on a clock that jumps: fed by timers that fire when they should, and by nothing else."""
+"""The service manager's watchdog, on a clock that jumps: fed by timers that fire when they should."""
 
 import os
 from collections.abc import Callable
+from itertools import pairwise
 from math import inf
 
 import pytest
@@ -56,7 +57,7 @@ class Rig:
 
     def longest_silence(self) -> float:
         times = [when for when, _ in self.told] + [self.loop.now]
-        return max(later - earlier for earlier, later in zip(times, times[1:], strict=False))
+        return max(later - earlier for earlier, later in pairwise(times))
 
 
 def test_all_is_well_is_said_at_once_and_often_enough() -> None:

@@ -6,10 +6,12 @@ import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from evbagent.link import PacketSocket
+from tests.support.agent import Agent
 from tests.support.namespaces import Namespace, PacketTap, wait_until
 
 pytestmark = pytest.mark.system
@@ -43,6 +45,16 @@ UNWANTED = [
     frame(NEAREST_BRIDGE, LLDP, 0, (0x88A8, 5)),
     frame(NEAREST_BRIDGE, LLDP, 0, (0x8100, 0), (0x8100, 5)),
     frame(NEAREST_BRIDGE, LLDP, 0, (0x88A8, 5), (0x8100, 0)),
+]
+
+
+NOBODYS_ECP = [
+    *(frame(NEAREST_BRIDGE, ethertype, 0, (0x8100, 5)) for ethertype in ECP),
+    *(
+        frame(bytes.fromhex(address), ethertype)
+        for ethertype in ECP
+        for address in ("020000000009", "ffffffffffff", "01005e000001", "0180c2000001", "01000d000f0a")
+    ),
 ]
 
 
@@ -154,11 +166,63 @@ def test_a_priority_tag_is_let_through_and_taken_off(host: Host, tpid: int) -> N
 
 def test_ecp_only_when_it_is_asked_for(host: Host) -> None:
     ecp = [frame(destination, ethertype) for ethertype in ECP for destination in (*GROUPS, STATION)]
-    tagged = [frame(NEAREST_BRIDGE, ethertype, 0, (0x8100, 5)) for ethertype in ECP]
     with host.open() as packets, host.open(ecp=True) as with_ecp:
-        host.send(*UNWANTED, *ecp, *tagged, WANTED[0])
+        host.send(*UNWANTED, *ecp, *NOBODYS_ECP, WANTED[0])
         assert received(packets, at_least=1) == [WANTED[0]]
         assert received(with_ecp, at_least=len(ecp) + 1) == [*ecp, WANTED[0]]
+
+
+def test_others_ecp_is_dropped_where_the_interface_takes_all_frames(host: Host) -> None:
+    """A bridge's port does: it would hear what stations and switches beyond the bridge say to each other."""
+    host.namespace.ip("link set up0 promisc on")
+    with host.open(ecp=True) as packets:
+        host.send(*NOBODYS_ECP, frame(STATION, ECP[0]), *NOBODYS_ECP)
+        assert received(packets, at_least=1) == [frame(STATION, ECP[0])]
+
+
+def test_the_interfaces_own_address_is_the_one_that_it_has_now(host: Host) -> None:
+    other = bytes.fromhex("020000000003")
+    with host.open(ecp=True) as packets:
+        host.namespace.ip(f"link set up0 address {other.hex(':')}")
+        host.send(frame(STATION, ECP[0]), frame(other, ECP[0]))
+        assert received(packets, at_least=1) == [frame(other, ECP[0])]
+
+
+def test_another_destination_of_ecp_can_be_named_and_changed(host: Host) -> None:
+    one, two = bytes.fromhex("01000d000f0a"), bytes.fromhex("01000d000f0b")
+    frames = [frame(address, ECP[0]) for address in (one, two)]
+    with host.open(ecp=True) as packets:
+        for named, expected in ((one, frames[:1]), (two, frames[1:]), (GROUPS[0], []), (STATION, []), (None, [])):
+            packets.listen_for_ecp_to(named)
+            joined = {address for address in (one, two) if address in _memberships(host, "up0")}
+            assert joined == {address for address in (one, two) if address == named}
+            assert set(GROUPS) <= _memberships(host, "up0")
+            host.send(*frames, *UNWANTED, WANTED[0])
+            assert received(packets, at_least=len(expected) + 1) == [*expected, WANTED[0]]
+    with host.open() as packets:
+        packets.listen_for_ecp_to(one)
+        host.send(*frames, WANTED[0])
+        assert received(packets, at_least=1) == [WANTED[0]]
+
+
+def test_nothing_else_so_much_as_wakes_the_agent(host: Host, tmp_path: Path) -> None:
+    """Thousands of frames of others cost it no turn of its loop."""
+    with Agent(host.namespace, tmp_path, ["up0"]) as agent:
+        host.namespace.ip("link set up0 promisc on")
+
+        def turns() -> int:
+            status = Path(f"/proc/{agent.pid}/status").read_text()
+            return sum(int(line.split()[1]) for line in status.splitlines() if "ctxt_switches" in line)
+
+        host.send(WANTED[0])
+        agent.evbagent("show", "statistics")
+        before = turns()
+        for _ in range(100):
+            host.send(*UNWANTED, *NOBODYS_ECP)
+        assert turns() - before < 50
+        for _ in range(100):
+            host.send(*WANTED)
+        assert turns() - before >= 50, "these do"
 
 
 def test_long_and_short_frames_are_whole(host: Host) -> None:
