@@ -194,6 +194,9 @@ def _policy(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import gc
+
+    gc.disable()  # nothing that the imports make is garbage; evbagent.main turns it on again
     from evbagent.main import run
 
     return run(

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from itertools import count
 from secrets import randbits
 from time import monotonic_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evbagent.answers import Answers
 from evbagent.attachments import AttachmentEvent, Attachments
@@ -19,6 +19,7 @@ from evbagent.events import attachment_event, forwarding_event, neighbor_event, 
 from evbagent.fewlines import FewLines
 from evbagent.hairpin import flags_left_behind
 from evbagent.hostmonitor import HostMonitor
+from evbagent.later import load_the_rest
 from evbagent.link import check_permission
 from evbagent.localtlvs import announces_medium
 from evbagent.netlink import Link, LinkChange, LinkMonitor, RouteSocket
@@ -26,11 +27,8 @@ from evbagent.netns import NamespaceFinder
 from evbagent.notify import notify, ready
 from evbagent.observe import capabilities, restrictions
 from evbagent.options import Options
-from evbagent.others import Surroundings
 from evbagent.port import Port, withdraw_relay
-from evbagent.recorder import record_port
 from evbagent.state import Pieces, StateWriter
-from evbagent.switchconfig import switch_rules
 from evbagent.uplinks import is_uplink, port_settings
 from evbagent.version import VERSION
 from evbagent.view import PortView, forwarding_mode, utc
@@ -47,6 +45,9 @@ from protocols.port import (
 )
 from protocols.stack import PortStack
 from protocols.vdp.status import VsiChanged
+
+if TYPE_CHECKING:
+    from evbagent.others import Surroundings
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Daemon:
             self._publish,
             options.observe,
         )
-        self._surroundings = Surroundings()
+        self._surroundings: Surroundings | None = None
         self._neighbor_lines = FewLines(log, "neighbors")
         self._control: ControlServer | None = None
         self._left_behind: dict[str, bool] = {}
@@ -111,9 +112,9 @@ class Daemon:
             self._control = ControlServer(self._options.state_dir / "control.sock", answers)
             await self._control.start()
             self._say_ready()
-            for text in self._restrictions:
-                log.info("%s", text)
+            log.info("%s", "; ".join(self._restrictions) or "all functions are permitted")
             self._watchdog.start()
+            self._surroundings = load_the_rest()
             await self._housekeeping()
         finally:
             notify("STOPPING=1")
@@ -144,7 +145,7 @@ class Daemon:
         self._host.serve(link, announces_medium(settings.lldp))
         role = Role(settings.role)
         made = self._options.permitted(port_settings(link, settings, self._host.facts))
-        recorder = record_port(self._options.record, link.name, role, made, switch_rules(self._config.switch))
+        recorder = self._options.recorder(link.name, role, made, self._config)
         sequences = recorder.sequence(_first_sequence) if recorder else _first_sequence
         stack = PortStack(role, made, sequences, self._vsis.policy, link.index)
         try:
@@ -363,6 +364,7 @@ class Daemon:
                     self._touch(port)
 
     def _look_around(self) -> None:
+        assert self._surroundings is not None
         for index, texts in self._surroundings.look(self._monitor.links, self._ports).items():
             port = self._ports.get(index)
             if port and port.surroundings != texts:
@@ -386,7 +388,8 @@ class Daemon:
             self._control.close()
         self._monitor.close()
         self._host.close()
-        self._surroundings.close()
+        if self._surroundings:
+            self._surroundings.close()
         self._state.close()
         # The kernel takes some 10 ms to close a packet socket: all the rest is done by then.
         for port in self._ports.values():

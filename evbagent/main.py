@@ -46,6 +46,7 @@ async def _serve(options: Options) -> None:
     daemon = Daemon(options)
     # What the imports made stays for the life of the process: no collection needs to look at it again.
     gc.freeze()
+    gc.enable()
     await daemon.run()
 
 

@@ -5,11 +5,10 @@ Names are the leaves of remote-systems-data in ieee802-dot1ab-lldp; what has non
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evbagent.evbview import neighbor_evb
 from evbagent.instants import utc
-from evbagent.tlvview import Described, describe_tlv
 from evbagent.tlvview_basic import basic_document, management_address
 from protocols.frame import Scope, format_mac
 from protocols.lldp import codec
@@ -27,6 +26,9 @@ from protocols.lldp.tlvs import (
     UnrecognizedTlv,
 )
 from protocols.tlv import walk
+
+if TYPE_CHECKING:  # it brings in every TLV that there is: nothing to wait for before the agent is ready
+    from evbagent.tlvview import Described
 
 Json = dict[str, Any]
 
@@ -116,6 +118,9 @@ class _Reader:
     """Reads TLVs. Neighbors say much alike, most of all the ports of one switch, so no TLV is read twice."""
 
     def __init__(self) -> None:
+        from evbagent.tlvview import describe_tlv
+
+        self._describe = describe_tlv
         self._read: dict[tuple[int, bytes], Described] = {}
 
     def tlvs(self, remote: RemoteSystem) -> list[Json]:
@@ -126,7 +131,7 @@ class _Reader:
             key = tlv.type, tlv.value
             described = self._read.get(key)
             if described is None:
-                described = self._read[key] = describe_tlv(*key)
+                described = self._read[key] = self._describe(*key)
             document: Json = {
                 "type": tlv.type,
                 "length": len(tlv.value),
@@ -149,6 +154,8 @@ def _by_name(pdu: Lldpdu) -> dict[str, list[OptionalTlv]]:
 
 
 def _name(tlv: OptionalTlv) -> str:
+    from evbagent.tlvview import describe_tlv
+
     match tlv:
         case OrganizationalTlv(oui, subtype, _):
             return describe_tlv(codec.ORGANIZATIONAL, oui + bytes([subtype])).name

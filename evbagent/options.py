@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from evbagent.config import Config
 from evbagent.driver import FrameSocket
 from evbagent.link import PacketSocket
 from evbagent.observe import Muted, listening
+from protocols.evb.status import Role
 from protocols.frame import Scope
 from protocols.port import PortSettings
+
+if TYPE_CHECKING:
+    from evbagent.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,15 @@ class Options:
     def permitted(self, settings: PortSettings) -> PortSettings:
         """Of what a port's machines were to be told."""
         return listening(settings) if self.observe else settings
+
+    def recorder(self, interface: str, role: Role, settings: PortSettings, config: Config) -> "Recorder | None":
+        """Takes down what goes into the machines of a port."""
+        if self.record is None:
+            return None
+        from evbagent.recorder import record_port
+        from evbagent.switchconfig import switch_rules
+
+        return record_port(self.record, interface, role, settings, switch_rules(config.switch))
 
     def open_socket(self, ifindex: int) -> FrameSocket:
         """What the port's frames go through. OSError when it cannot be had."""

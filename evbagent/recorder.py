@@ -20,12 +20,8 @@ MAX_OCTETS = 64 << 20
 log = logging.getLogger(__name__)
 
 
-def record_port(
-    directory: Path | None, interface: str, role: Role, settings: PortSettings, rules: PolicyRules
-) -> "Recorder | None":
-    """A file for this port, where all that its machines are told is taken down; None: nothing is to be recorded."""
-    if directory is None:
-        return None
+def record_port(directory: Path, interface: str, role: Role, settings: PortSettings, rules: PolicyRules) -> "Recorder":
+    """A file for this port, where all that its machines are told is taken down."""
     now = boottime()
     recorder = Recorder(directory / f"{interface}-{now}.jsonl")
     recorder.start(interface, role, settings, rules, utc(now), now)

@@ -18,9 +18,15 @@ find_python() {
     return 1
 }
 
+# Whoever forbids Python to write bytecode would have all of it compiled at each start of an agent, for 0.3 s.
+compile_all() {
+    .venv/bin/python -m compileall -q evbagent protocols
+}
+
 # The path is part of it: a moved checkout has a .venv that points elsewhere.
 wanted="$(pwd) $(cksum <pyproject.toml)"
 if [ -x .venv/bin/python ] && [ "$(cat .venv/made-from 2>/dev/null)" = "$wanted" ] && .venv/bin/python -c ''; then
+    compile_all
     exit 0
 fi
 
@@ -41,4 +47,5 @@ rm -rf .venv
 # "compat" is a plain path instead of an import hook, which would add 15 ms to the start of every command.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
     --config-settings editable_mode=compat --editable '.[test,dev]'
+compile_all
 echo "$wanted" >.venv/made-from

@@ -18,6 +18,7 @@ from tests.bench.idle import idle_cpu_50, resident_1
 from tests.bench.lldp import lldp_decode, lldp_neighbors_1000, lldp_received, lldp_unchanged
 from tests.bench.news import event_to_state, remode, state_rewrites
 from tests.bench.report import Row, failed, machine, table, write_json
+from tests.bench.service import service_memory, service_ready_1, service_ready_2000
 from tests.bench.startup import first_lldpdu, start_200_uplinks, start_ready
 from tests.bench.vsi import vsi_associate_1, vsi_associate_each
 from tests.bench.vsiheld import vsi_keepalive_4000, vsi_memory_4000, vsi_show_4000, vsi_state_4000
@@ -34,6 +35,9 @@ BENCHMARKS: Mapping[str, Callable[[Path], list[Row]]] = {
     "first-lldpdu": first_lldpdu,
     "start-ready": start_ready,
     "start-200-uplinks": start_200_uplinks,
+    "service-ready-1": service_ready_1,
+    "service-ready-2000": service_ready_2000,
+    "service-memory": service_memory,
     "idle-cpu-50": idle_cpu_50,
     "resident-1": resident_1,
     "event-to-state": event_to_state,

@@ -128,6 +128,7 @@ def agent_tree(directory: Path) -> Path:
     program = home / "bin/evbagent"
     program.write_text(f"#!{HOME}/bin/python3\nimport sys\nfrom evbagent.cli import main\nsys.exit(main())\n")
     program.chmod(0o755)
+    subprocess.run([sys.executable, "-m", "compileall", "-q", packages], check=True)  # as pip does
     # The services' users may look into it whatever the umask of whoever runs the test.
     for path in (directory, *directory.rglob("*")):
         if not path.is_symlink():
