@@ -15,8 +15,7 @@ from evbagent.attachments import AttachmentEvent, Attachments
 from evbagent.config import Config, ConfigError, UplinkSettings, load
 from evbagent.control import ControlServer
 from evbagent.driver import PortDriver, boottime
-from evbagent.events import attachment_event, forwarding_event, neighbor_event, neighbor_event_name
-from evbagent.fewlines import FewLines
+from evbagent.events import attachment_event, forwarding_event
 from evbagent.hairpin import flags_left_behind
 from evbagent.hostmonitor import HostMonitor
 from evbagent.later import load_the_rest
@@ -29,6 +28,7 @@ from evbagent.observe import capabilities, restrictions
 from evbagent.options import Options
 from evbagent.port import Port, withdraw_relay
 from evbagent.state import Pieces, StateWriter
+from evbagent.teller import Teller
 from evbagent.uplinks import is_uplink, port_settings
 from evbagent.version import VERSION
 from evbagent.view import PortView, forwarding_mode, utc
@@ -64,6 +64,7 @@ class Daemon:
         self._options = options
         self._config = self._load()
         self._ports: dict[int, Port] = {}
+        self._teller = Teller()
         self._host = HostMonitor(self._host_changed)
         self._route = RouteSocket()
         self._monitor = LinkMonitor(self._link_changed)
@@ -75,13 +76,10 @@ class Daemon:
             self._config,
             options.config,
             options.state_dir,
-            lambda: self._is_watched,
-            self._publish,
+            self._teller,
             options.observe,
         )
         self._surroundings: Surroundings | None = None
-        self._neighbor_lines = FewLines(log, "neighbors")
-        self._control: ControlServer | None = None
         self._left_behind: dict[str, bool] = {}
         self._overflows = 0
         self._stopping = asyncio.Event()
@@ -109,8 +107,8 @@ class Daemon:
             answers = Answers(
                 self._ports, self._view, self._attachments, self._vsis, lambda: self._config, self._reload
             )
-            self._control = ControlServer(self._options.state_dir / "control.sock", answers)
-            await self._control.start()
+            self._teller.control = ControlServer(self._options.state_dir / "control.sock", answers)
+            await self._teller.control.start()
             self._say_ready()
             log.info("%s", "; ".join(self._restrictions) or "all functions are permitted")
             self._watchdog.start()
@@ -195,13 +193,13 @@ class Daemon:
                 port.driver.request(foreign)
         if old.enabled != link.enabled:
             log.info("%s: link %s", link.name, "up" if link.enabled else "down")
-            self._publish(port, {"event": "link", "oper-status": link.oper_status})
+            self._teller.publish(port, {"event": "link", "oper-status": link.oper_status})
             port.driver.request(LinkState(link.enabled))
         self._touch(port)
 
     def _remove(self, port: Port) -> None:
         log.info("%s: no longer served", port.link.name)
-        self._publish(port, {"event": "link", "oper-status": "not-present"})
+        self._teller.publish(port, {"event": "link", "oper-status": "not-present"})
         if port.driver:
             port.driver.request(LinkState(False))
             port.driver.close()
@@ -219,18 +217,16 @@ class Daemon:
                 port.since = utc(boottime())
                 log.info("%s: reflective relay %s: %s", port.link.name, new.relay, new.reason)
                 self._attachments.answer(port.link.index, forwarding_mode(port.stack), new.reason)
-                self._publish(port, forwarding_event(old, new))
-            case NeighborEvent(scope, change):
-                self._neighbor_lines.line(f"{port.link.name}: {neighbor_event_name(change)}")
-                if self._is_watched:
-                    self._publish(port, neighbor_event(scope, change))
+                self._teller.publish(port, forwarding_event(old, new))
+            case NeighborEvent():
+                self._teller.neighbor(port, event)
             case VsiChanged(_, status, was):
                 self._vsis.changed(port, event)
                 # What is asked for is answered at once, most of the time, and that is what readers want to know.
                 self._state.mark_dirty(PENDING_US if status.pending and status.state is was else 0)
                 return
             case WarningsChanged(warnings):
-                self._warn(port, warnings, port.warnings)
+                self._teller.warn(port, warnings, port.warnings)
                 port.warnings = warnings
         self._touch(port)
 
@@ -244,16 +240,8 @@ class Daemon:
             event.reason,
         )
         if port:
-            self._publish(port, attachment_event(event))
+            self._teller.publish(port, attachment_event(event))
             self._touch(port)
-
-    @property
-    def _is_watched(self) -> bool:
-        return self._control is not None and self._control.is_watched
-
-    def _publish(self, port: Port, event: dict[str, Any]) -> None:
-        if self._control and self._is_watched:
-            self._control.publish({"time": utc(boottime()), "interface": port.link.name, **event})
 
     def _touch(self, port: Port) -> None:
         port.fragment = None
@@ -295,7 +283,7 @@ class Daemon:
         except ConfigError as error:
             fault = str(error)
             log.error("configuration not reloaded, the running one stays in force: %s", fault)
-            self._publish_all({"event": "configuration", "ok": False, "error": fault})
+            self._teller.publish(None, {"event": "configuration", "ok": False, "error": fault})
         else:
             for port in list(self._ports.values()):
                 if not is_uplink(port.link, self._globs) or Role(self._settings(port.link.name).role) != port.role:
@@ -309,7 +297,7 @@ class Daemon:
             self._vsis.configure(self._config)
             self._report_absent()
             log.info("configuration reloaded")
-            self._publish_all({"event": "configuration", "ok": True})
+            self._teller.publish(None, {"event": "configuration", "ok": True})
         self._say_ready()
         return fault
 
@@ -332,10 +320,6 @@ class Daemon:
         for glob in self._globs or ():
             if not any(fnmatchcase(name, glob) for name in names):
                 log.warning("no interface %s now: it is served as soon as it appears", glob)
-
-    def _publish_all(self, event: dict[str, Any]) -> None:
-        if self._control:
-            self._control.publish({"time": utc(boottime()), "interface": None, **event})
 
     # Life.
 
@@ -368,15 +352,9 @@ class Daemon:
         for index, texts in self._surroundings.look(self._monitor.links, self._ports).items():
             port = self._ports.get(index)
             if port and port.surroundings != texts:
-                self._warn(port, texts, port.surroundings)
+                self._teller.warn(port, texts, port.surroundings)
                 port.surroundings = texts
                 self._touch(port)
-
-    def _warn(self, port: Port, warnings: tuple[str, ...], known: tuple[str, ...]) -> None:
-        for warning in warnings:
-            if warning not in known:
-                log.warning("%s: %s", port.link.name, warning)
-                self._publish(port, {"event": "warning", "warning": warning})
 
     async def _end(self) -> None:
         """Withdraw in an order that cuts nobody off: relay, guests, neighbours, bridge ports, files."""
@@ -384,8 +362,8 @@ class Daemon:
         await withdraw_relay(self._ports.values())
         for port in self._ports.values():
             port.say_goodbye()
-        if self._control:
-            self._control.close()
+        if self._teller.control:
+            self._teller.control.close()
         self._monitor.close()
         self._host.close()
         if self._surroundings:

@@ -18,6 +18,7 @@ from evbagent.journal import Journal
 from evbagent.observe import ONLY_OBSERVES
 from evbagent.port import Port
 from evbagent.switchconfig import switch_rules
+from evbagent.teller import Teller
 from evbagent.vsiconfig import load_vsis, vsi_directory
 from evbagent.vsis import Answer, Session, VsiBook
 from protocols.evb.status import Role
@@ -32,7 +33,7 @@ RELEASE_S = 2.0
 
 
 class VsiService:
-    """`publish` gives an event of a port to those who watch, `is_watched` says whether there are any."""
+    """Between the agent's ports and those who want VSIs; what happens goes to `teller`."""
 
     def __init__(
         self,
@@ -40,16 +41,14 @@ class VsiService:
         config: Config,
         config_file: Path | None,
         state_dir: Path,
-        is_watched: Callable[[], bool],
-        publish: Callable[[Port, dict[str, Any]], None],
+        teller: Teller,
         observes: bool = False,
     ) -> None:
         self.policy = BridgePolicy(switch_rules(config.switch))
         self.book = VsiBook(Journal(state_dir), self._send, asyncio.get_running_loop().call_later)
         self._ports = ports
         self._directory = vsi_directory(config_file)
-        self._is_watched = is_watched
-        self._publish = publish
+        self._teller = teller
         self._observes = observes
         self._log = FewLines(log, "VSIs")
 
@@ -124,9 +123,9 @@ class VsiService:
         if status.state is not change.was or change.gone:
             because = f": {status.reason}" if status.reason else ""
             self._log.line(f"{name}: VSI {change.vsi_id.text} {status.state}{because}")
-        if self._is_watched():
+        if self._teller.is_watched:
             document = self.book.document(name, status)
-            self._publish(port, vsi_event(document, change.was, change.gone))
+            self._teller.publish(port, vsi_event(document, change.was, change.gone))
 
     def confirm(self, port: Port, confirm: Confirm) -> None:
         self.book.confirm(port.link.name, confirm.ticket, confirm.outcome, confirm.status)

@@ -22,6 +22,7 @@ from evbagent.observe import (
     listening,
     restrictions,
 )
+from evbagent.teller import Teller
 from evbagent.uplinks import EDITION_CHOICES
 from evbagent.vsis import VsiBook
 from evbagent.vsiservice import VsiService
@@ -174,7 +175,7 @@ def test_vsis_are_neither_taken_up_nor_asked_for(
     config.touch()
 
     async def run() -> None:
-        service = VsiService({}, Config(), config, tmp_path, lambda: False, lambda port, event: None, observes)
+        service = VsiService({}, Config(), config, tmp_path, Teller(), observes)
         service.start()
         service.configure(Config())
         with pytest.raises(ControlError) as refused:
