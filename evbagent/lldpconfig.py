@@ -65,7 +65,7 @@ DEFAULT_TLVS: Mapping[Scope, frozenset[TlvName]] = MappingProxyType(
         Scope.NEAREST_CUSTOMER_BRIDGE: _BEYOND_THE_CABLE,
     }
 )
-# lldpad, the other agent in the scope of EVB, discards an LLDPDU that has two.
+# There are lldpads, the other agents in the scope of EVB, that discard an LLDPDU that has two.
 DEFAULT_MAX_MANAGEMENT_ADDRESSES: Mapping[Scope, int] = MappingProxyType({Scope.NEAREST_CUSTOMER_BRIDGE: 1})
 
 

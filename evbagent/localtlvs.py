@@ -278,8 +278,8 @@ def _unsaid_addresses(port: _Port) -> list[str]:
     ):
         return []
     unsaid = [tlv.text for tlv in islice(_all_addresses(port), most, None)]
-    limit = f"no more than {most} management addresses in scope {port.scope} (max-management-addresses)"
-    return [f"{limit}, so not {', '.join(unsaid)}"] if unsaid else []
+    limit = f"max-management-addresses is {most} in scope {port.scope}"
+    return [f"{limit}: not announced there: {', '.join(unsaid)}"] if unsaid else []
 
 
 def _all_addresses(port: _Port) -> Iterator[ManagementAddress]:

@@ -173,10 +173,13 @@ EVB Configuration TLV
 	mode:station r/l:0 rwd:20
 	r/l:0 rka:20
 """
-LLDPTOOL_CABLE = """\
+LLDPTOOL_ADDRESS = """\
 Management Address TLV
 	IPv6: 2001:db8::1
 	Unknown interface subtype: 0
+"""
+LLDPTOOL_CABLE = f"""\
+{LLDPTOOL_ADDRESS}\
 Maximum Frame Size TLV
 	1518
 """
@@ -202,7 +205,13 @@ def test_lldptool_shows_what_is_configured_in_each_scope(cable: Cable, tmp_path:
         wait_until(lambda: shown("ncb") == far, "lldptool shows what we say beyond the cable")
         assert shown("nb") == near
         [warning] = agent.uplink(cable.uplink)["warnings"]
-        assert warning.endswith("so not 2001:db8::1") and "max-management-addresses" in warning
+        assert warning.endswith("not announced there: 2001:db8::1") and "max-management-addresses is 1" in warning
+
+        # This lldpad would take two.
+        agent.reload(IDENTITY.replace("[lldp]", "[lldp]\nmax-management-addresses.nearest-customer-bridge = 2"))
+        both = LLDPTOOL_BASIC.format(evb=LLDPTOOL_EVB, more=LLDPTOOL_ADDRESS) + LLDPTOOL_CUSTOM + LLDPTOOL_END
+        wait_until(lambda: shown("ncb") == both, "lldptool shows the second address")
+        assert not agent.wait_for_relay(cable.uplink, "active")["warnings"]
 
 
 # Changes go out at once.
