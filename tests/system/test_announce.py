@@ -94,7 +94,9 @@ def value(document: dict[str, Any], key: str) -> Any:
 
 
 def test_lldpcli_shows_what_is_configured(cable: Cable, tmp_path: Path) -> None:
-    config = NEAREST_BRIDGE_ALONE + IDENTITY + MED
+    # It may not listen yet when it says that it does: we say it each second.
+    each_second = "[lldp]\nmessage-tx-interval = 1\nmessage-tx-hold-multiplier = 3"
+    config = IDENTITY.replace("[lldp]", each_second) + NEAREST_BRIDGE_ALONE + MED
     agent = Agent(cable.station, tmp_path, [cable.uplink], config=config)
     with Lldpd(cable.bridge, tmp_path, [cable.port]) as lldpd, agent:
         shown = only(wait_until(lambda: lldpd.neighbors(cable.port), "lldpd knows us"))
@@ -102,7 +104,7 @@ def test_lldpcli_shows_what_is_configured(cable: Cable, tmp_path: Path) -> None:
     assert chassis["id"] == [{"type": "local", "value": "rack 7"}]
     assert port["id"] == [{"type": "ifname", "value": cable.uplink}]
     assert (value(chassis, "name"), value(chassis, "descr")) == ("host-a", "a test")
-    assert (value(port, "descr"), value(port, "ttl"), value(port, "mfs")) == ("to the switch", "121", "1518")
+    assert (value(port, "descr"), value(port, "ttl"), value(port, "mfs")) == ("to the switch", "4", "1518")
     assert [address["value"] for address in chassis["mgmt-ip"]] == ["192.0.2.1", "2001:db8::1"]
     assert {item["type"]: item["enabled"] for item in chassis["capability"]} == {
         "Bridge": False,
