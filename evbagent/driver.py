@@ -9,6 +9,7 @@ from time import CLOCK_BOOTTIME, clock_gettime_ns
 from typing import Protocol
 
 from protocols.evb.bridge import SetRelay
+from protocols.frame import ETHERTYPE_LLDP
 from protocols.port import (
     Configure,
     Effect,
@@ -22,7 +23,7 @@ from protocols.port import (
 )
 from protocols.stack import PortStack
 from protocols.timers import SECOND, Instant
-from protocols.vdp.status import Confirm
+from protocols.vdp.status import Confirm, VsiChanged
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ EARLY_FRAMES = 8
 QUIET = SECOND // 100
 SLACK_AFTER = 2 * SECOND
 SLACK = SECOND // 8
+LLDP = ETHERTYPE_LLDP.to_bytes(2, "big")
 
 
 def boottime() -> Instant:
@@ -132,7 +134,7 @@ class PortDriver:
             effects = self._hear(frame, now)
             if effects:
                 self._run(effects)
-            elif quiet:
+            elif quiet and frame[12:14] == LLDP:
                 return  # most likely the only one; asking whether there is another costs as much as reading this one
         self._rearm()
 
@@ -144,7 +146,9 @@ class PortDriver:
                 self._run(self._hear(frame, self._clock()))
 
     def _run(self, effects: list[Effect]) -> None:
+        """In order, but for news of VSIs: the switch, or the station, waits for the frames that come after them."""
         queue = deque(effects)
+        news: list[VsiChanged | Confirm] = []
         while queue:
             match queue.popleft():
                 case SendFrame(data):
@@ -152,10 +156,17 @@ class PortDriver:
                 case Configure(setting):
                     outcome = self._configure(setting)
                     queue.extend(self._ask(outcome))
+                case Indicate(VsiChanged() as change):
+                    news.append(change)
                 case Indicate(event):
                     self._indicate(event)
                 case Confirm() as confirm:
-                    self._confirm(confirm)
+                    news.append(confirm)
+        for told in news:
+            if isinstance(told, Confirm):
+                self._confirm(told)
+            else:
+                self._indicate(told)
 
     def _ask(self, request: Request) -> list[Effect]:
         now = self._clock()

@@ -148,13 +148,15 @@ class VsiExchange(Exchange):
             raise
 
     def _answer(self, answers: list[dict[str, Any]]) -> None:
-        """What is answered at about the same time goes in one message."""
+        """What is answered at about the same time goes in one message; the last answer for now waits for no other."""
         if not answers or self._closed:
             return
         self._unanswered -= len(answers)
-        if not self._answers:
-            self._loop.call_soon(self._send_answers)
         self._answers += answers
+        if not self._unanswered:
+            self._send_answers()
+        elif len(self._answers) == len(answers):
+            self._loop.call_soon(self._send_answers)
 
     def _send_answers(self) -> None:
         answers, self._answers = self._answers, []

@@ -45,12 +45,13 @@ class VsiService:
         observes: bool = False,
     ) -> None:
         self.policy = BridgePolicy(switch_rules(config.switch))
-        self.book = VsiBook(Journal(state_dir), self._send, asyncio.get_running_loop().call_later)
+        loop = asyncio.get_running_loop()
+        self.book = VsiBook(Journal(state_dir), self._send, loop.call_later)
         self._ports = ports
         self._directory = vsi_directory(config_file)
         self._teller = teller
         self._observes = observes
-        self._log = FewLines(log, "VSIs")
+        self._log = FewLines(log, "VSIs", soon=loop.call_soon)
 
     # What is wanted.
 

@@ -63,7 +63,7 @@ class Outbox:
         group = next(iter(self._queues[first]))
         taken: list[VsiId] = []
         tlvs: list[bytes] = []
-        for rank in (first, *(rank for rank in Rank if rank is not first)):
+        for rank in (first, *[rank for rank in _RANKS if rank is not first]):
             waiting = self._queues[rank].get(group)
             if waiting is None:
                 continue
@@ -88,7 +88,7 @@ class Outbox:
         return taken, tlvs
 
     def _first_rank(self) -> Rank | None:
-        waiting = [rank for rank in Rank if self._queues[rank]]
+        waiting = [rank for rank in _RANKS if self._queues[rank]]
         if not waiting:
             return None
         if len(waiting) == 1:
@@ -103,3 +103,6 @@ class Outbox:
         del waiting[vsi_id]
         if not waiting:
             del self._queues[rank][group]
+
+
+_RANKS = tuple(Rank)

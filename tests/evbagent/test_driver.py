@@ -26,6 +26,8 @@ from protocols.port import (
 )
 from protocols.stack import EDITIONS, PortStack
 from protocols.timers import SECOND
+from protocols.vdp.status import VsiChanged
+from tests.support.vdpdus import EcpOctets, ecp_octets, numbered, ratified_ulpdu
 
 STATION, BRIDGE = bytes.fromhex("02000000000a"), bytes.fromhex("02000000000b")
 
@@ -98,6 +100,7 @@ class Bench:
         self.now = 1000 * SECOND
         self.loop, self.wire = Loop(), Wire()
         self.events: list[Event] = []
+        self.sent_before: list[int] = []  # how many frames were out when each event was told
         self.confirmed: list[Any] = []
         self.configured: list[bool] = []
         self.looks = 0
@@ -119,7 +122,7 @@ class Bench:
             PortStack(role, settings, lambda: 1),
             self.wire,
             self.configure,
-            self.events.append,
+            self.indicate,
             self.confirmed.append,
             self.look,
             lambda: self.now,
@@ -128,6 +131,10 @@ class Bench:
     def configure(self, setting: SetRelay) -> RelaySet:
         self.configured.append(setting.on)
         return RelaySet(setting.on and self.fault is None, self.fault)
+
+    def indicate(self, event: Event) -> None:
+        self.events.append(event)
+        self.sent_before.append(len(self.wire.sent))
 
     def look(self) -> None:
         self.looks += 1
@@ -221,6 +228,21 @@ def test_effects_run_in_order_and_the_port_is_set_before_the_wire_is_told() -> N
     bench.close()
 
 
+def test_a_station_has_the_answer_for_its_vsi_before_anybody_else_is_told_of_it() -> None:
+    bench = Bench(Role.BRIDGE, BRIDGE)
+    bench.driver.request(RelayAble(True))
+    bench.driver.request(LinkState(True))
+    bench.hear(frame_of(Role.STATION, STATION))
+    before = len(bench.wire.sent)
+    bench.hear(EcpOctets(False, 7, ratified_ulpdu([numbered(1)])).frame(STATION))
+    acknowledgment, answer = map(ecp_octets, bench.wire.sent[before:])
+    assert acknowledgment and acknowledgment.acknowledgment
+    assert answer and [vsi.uuid for vsi in answer.vsis] == [numbered(1).uuid]
+    assert isinstance(bench.events[-1], VsiChanged) and bench.events[-1].status.state == "associated"
+    assert bench.sent_before[-1] == before + 2
+    bench.close()
+
+
 def test_a_port_that_cannot_be_set_is_told_to_nobody_as_set() -> None:
     bench = Bench(Role.BRIDGE, BRIDGE, fault="Operation not permitted")
     bench.driver.request(RelayAble(True))
@@ -257,6 +279,22 @@ def test_a_frame_that_cannot_be_sent_is_counted_and_nothing_ends() -> None:
     bench.wire.broken = False
     bench.hear(frame_of(Role.BRIDGE, BRIDGE))
     assert len(bench.wire.sent) == 1
+    bench.close()
+
+
+def test_the_answer_that_comes_right_after_an_acknowledgment_is_read_with_it() -> None:
+    bench = Bench(Role.BRIDGE, BRIDGE)
+    bench.driver.request(RelayAble(True))
+    bench.driver.request(LinkState(True))
+    bench.hear(frame_of(Role.STATION, STATION))
+    bench.hear(EcpOctets(False, 7, ratified_ulpdu([numbered(1)])).frame(STATION))
+    answer = ecp_octets(bench.wire.sent[-1])
+    assert answer and not answer.acknowledgment
+    bench.now += SECOND
+    another = EcpOctets(False, 8, ratified_ulpdu([numbered(2)]))
+    bench.wire.arrived.extend([answer.acknowledged().frame(STATION), another.frame(STATION)])
+    bench.loop.readers[bench.wire.fileno()]()
+    assert not bench.wire.arrived
     bench.close()
 
 

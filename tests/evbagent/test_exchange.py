@@ -120,6 +120,23 @@ def test_requests_are_answered_at_once_or_later_in_any_order(tmp_path: Path) -> 
     serve(tmp_path, test)
 
 
+def test_the_last_answer_waits_for_no_other(tmp_path: Path) -> None:
+    async def test(server: ControlServer, vsis: FakeVsis) -> None:
+        vsis.switch = lambda spec: None
+        client = await converse(tmp_path)
+        client.ask({**SPEC, "id": "one"}, {**SPEC, "id": "two"})
+        await until(lambda: vsis.sessions and len(vsis.sessions[0].later) == 2)
+        (session,) = vsis.sessions
+        session.answer([granted(session.later[0])])
+        with pytest.raises(BlockingIOError):
+            client.socket.recv(1, socket.MSG_PEEK)
+        session.answer([granted(session.later[1])])
+        assert client.socket.recv(1, socket.MSG_PEEK), "nothing can come that would go with it"
+        assert [answer["id"] for answer in (await client.hear())["answers"]] == ["one", "two"]
+
+    serve(tmp_path, test)
+
+
 def test_an_interface_that_is_not_served_gives_no_session(tmp_path: Path) -> None:
     async def test(server: ControlServer, vsis: FakeVsis) -> None:
         await ask(tmp_path, op="ping")

@@ -1,6 +1,7 @@
 """Lines of the log about floods."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -19,3 +20,14 @@ def test_each_one_while_they_are_few_then_their_number(caplog: pytest.LogCapture
         lines.line("another")
         lines.line("and another")
     assert caplog.messages == ["5 more changes of neighbors before", "another", "and another"]
+
+
+def test_they_wait_until_there_is_time(caplog: pytest.LogCaptureFixture) -> None:
+    later: list[Any] = []
+    lines = FewLines(logging.getLogger("few"), "VSIs", lambda: 10.0, soon=lambda *call: later.append(call))
+    with caplog.at_level(logging.INFO, "few"):
+        lines.line("100% of it")
+        assert not caplog.messages
+        for write, *arguments in later:
+            write(*arguments)
+    assert caplog.messages == ["100% of it"]
