@@ -1,7 +1,9 @@
 """`evbagent install` into a staging directory, and out of it again."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -117,13 +119,16 @@ def test_what_cannot_be_is_said(
 
 
 @pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An evbagent that is open to everybody, and run now."""
+def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An evbagent that is open to everybody, as what lies in `tmp_path` is not, and run now."""
     monkeypatch.setattr(install, "HIDDEN", ())
-    for directory in (tmp_path, *tmp_path.parents):
-        if directory.stat().st_uid == tmp_path.stat().st_uid and directory.is_relative_to(tmp_path.parents[1]):
-            directory.chmod(0o755)
-    file = tmp_path / "bin/evbagent"
+    with TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield _program(Path(directory), monkeypatch)
+
+
+def _program(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = directory / "bin/evbagent"
     file.parent.mkdir()
     file.write_text("#!/bin/sh\n")
     file.chmod(0o755)
