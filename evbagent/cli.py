@@ -130,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         root = os.environ.get("DESTDIR")
         staged.add_argument("--root", type=Path, default=root and Path(root), metavar="DIR", help="default: $DESTDIR")
         staged.add_argument("--prefix", type=Path, default=Path("/usr/local"), metavar="DIR", help="%(default)s")
+    _libvirt_commands(_group(commands, "libvirt", "the decision in libvirt's terms"))
 
     config = _group(commands, "config", "work on the configuration")
     check = _command(config, "check", _config_check, "validate", state=False)
@@ -187,6 +188,32 @@ def _vsi_request(parser: argparse.ArgumentParser, name: str) -> None:
         parser.add_argument("--vm-address", metavar="IPV4")
         parser.add_argument("--persistent", action="store_true", help="keep asking until deassociated")
     parser.add_argument("--wait", type=_seconds, default=30.0, metavar="S", help="for an answer (default: %(default)g)")
+
+
+def _libvirt_commands(commands: Any) -> None:
+    def command(name: str, help_text: str, **options: bool) -> argparse.ArgumentParser:
+        parser = _command(commands, name, _libvirt, help_text, **options)
+        parser.set_defaults(libvirt=name)
+        return parser
+
+    domain = command("domain", "decide each mode='auto' of a domain's, interface's or network's XML, and print it")
+    domain.add_argument("file", nargs="?", default="-", metavar="FILE", help="- is standard input, the default")
+    _policy(domain)
+    domain.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="give the switch time to answer")
+
+    hook = command("hook", "judge the guest on standard input, as libvirt's hook; 3 says no", json=False)
+    for name in ("guest", "operation", "suboperation", "extra"):
+        hook.add_argument(name)
+    install = command("install-hook", "have libvirt refuse a guest in VEPA whose switch does not reflect")
+    for parser in (hook, install):
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--warn", action="store_true", help="refuse nothing, only log it")
+        how.add_argument("--strict", action="store_true", help="refuse also where nobody knows whether it reflects")
+        parser.add_argument("--adapt", action="store_true", help="change guests that are migrated in or restored")
+    install.add_argument("--program", metavar="PATH", help="the evbagent that the hook runs (default: this one)")
+    install.add_argument("--no-reload", dest="reload", action="store_false", help="leave libvirt's daemons alone")
+    for parser in (install, command("uninstall-hook", "take libvirt's hook away", state=False)):
+        parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="where etc is (default: /)")
 
 
 def _policy(parser: argparse.ArgumentParser) -> None:
@@ -341,6 +368,12 @@ def _service(name: str) -> Callable[[argparse.Namespace], int]:
         return function(arguments)
 
     return command
+
+
+def _libvirt(arguments: argparse.Namespace) -> int:
+    from evbagent.commands_libvirt import run
+
+    return run(arguments)
 
 
 def _config_check(arguments: argparse.Namespace) -> int:
