@@ -40,12 +40,13 @@ case $2 in
     {operations}) ;;
     *) exit 0 ;;
 esac
+program={program}
 exec 3>&1
 said=$(timeout -k 1 {limit} {command} -- "$@" 2>&1 >&3)
 status=$?
 case $status in
     0 | {refused}) ;;
-    *) said="the modes of guest $1 were not checked: exit status $status of {name} $said" ;;
+    *) said="the modes of guest $1 were not checked: exit status $status of $program $said" ;;
 esac
 if [ -n "$said" ]; then
     printf '%s\\n' "$said" >&2
@@ -100,7 +101,7 @@ def script(command: Sequence[str], *, adapt: bool) -> str:
         limit=LIMIT_SECONDS,
         command=join(command),
         refused=REFUSED,
-        name=quote(command[0]),
+        program=quote(command[0]),
     )
 
 
