@@ -66,7 +66,8 @@ def hook(arguments: argparse.Namespace) -> int:
         document = read(_octets("-"))
     except DocumentError as error:
         return complain(f"guest {arguments.guest}: {error}")
-    choose = patient_chooser(arguments.state_dir, strict=arguments.strict)
+    # Where nothing is refused, nothing is waited for.
+    choose = chooser(arguments.state_dir) if arguments.warn else patient_chooser(arguments.state_dir, arguments.strict)
     judgement = judge(document, arguments.operation, choose, strict=arguments.strict)
     for doubt in judgement.unknown:
         complain(f"guest {arguments.guest}: {_doubt_text(doubt)}")

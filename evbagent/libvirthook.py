@@ -79,7 +79,7 @@ def judge(document: Document, operation: str, choose: Chooser, *, strict: bool) 
     return Judgement(refused, [doubt for doubt in found if doubt not in refused])
 
 
-def patient_chooser(state_dir: str, *, strict: bool) -> Chooser:
+def patient_chooser(state_dir: str, strict: bool) -> Chooser:
     """Asks the state file, and where a guest would be refused for it, again until the switch has had time to agree."""
     deadline = monotonic() + SETTLED_US / 1e6
 

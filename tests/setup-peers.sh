@@ -6,9 +6,14 @@ set -eu
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 # package:program
-peers="lldpad:lldpad lldpd:lldpd tshark:tshark tcpdump:tcpdump iproute2:ip util-linux:nsenter mount:mount procps:sysctl \
-    systemd:systemd-analyze apparmor:apparmor_parser"
-units="lldpad.service lldpad.socket lldpd.service apparmor.service"
+peers="lldpad:lldpad lldpd:lldpd tshark:tshark tcpdump:tcpdump iproute2:ip util-linux:nsenter mount:mount procps:sysctl"
+peers="$peers systemd:systemd-analyze apparmor:apparmor_parser"
+peers="$peers libvirt-daemon-system:libvirtd libvirt-clients:virsh qemu-system-x86:qemu-system-x86_64 libxml2-utils:xmllint"
+units="lldpad.service lldpad.socket lldpd.service apparmor.service libvirt-guests.service"
+for daemon in libvirtd virtlogd virtlockd; do
+    units="$units $daemon.service $daemon.socket $daemon-admin.socket"
+done
+units="$units libvirtd-ro.socket"
 
 missing=""
 for peer in $peers; do

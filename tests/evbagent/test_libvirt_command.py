@@ -13,7 +13,7 @@ import pytest
 
 from evbagent import attach
 from evbagent.cli import main
-from tests.support.libvirt import DOMAIN, NETWORK, Teller, domain
+from tests.support.domains import DOMAIN, NETWORK, Teller, domain
 
 ROOT = Path(__file__).parents[2]
 VEPA = "<source dev='eth0' mode='vepa'/>"

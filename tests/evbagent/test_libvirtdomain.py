@@ -8,7 +8,7 @@ import pytest
 
 from evbagent.libvirtdomain import Change, changes, chooser, doubts
 from evbagent.libvirtxml import DocumentError, read
-from tests.support.libvirt import DOMAIN, NETWORK, Teller, domain
+from tests.support.domains import DOMAIN, NETWORK, Teller, domain
 
 
 @pytest.fixture

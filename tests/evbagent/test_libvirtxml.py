@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from evbagent.libvirtxml import DEEPEST, MOST_OCTETS, DocumentError, read, rewrite
-from tests.support.libvirt import DOMAIN, NETWORK, domain
+from tests.support.domains import DOMAIN, NETWORK, domain
 
 OCTETS = DOMAIN.encode()
 # What an octet becomes, beside two of its own bits; the second row is for the long run.

@@ -20,6 +20,12 @@ _PACKAGES = {
     "systemd-analyze": "systemd",
     "systemd-sysusers": "systemd",
     "apparmor_parser": "apparmor",
+    "virsh": "libvirt-clients",
+    "virt-xml-validate": "libvirt-clients",
+    "libvirtd": "libvirt-daemon-system",
+    "virtlogd": "libvirt-daemon-system",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "xmllint": "libxml2-utils",
 }
 
 
