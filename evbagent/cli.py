@@ -8,8 +8,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from evbagent.parsers import command, group
 from evbagent.policy import POLICIES
-from evbagent.statefile import default_directory
 from evbagent.terminal import DONE, FAILED, UNMET, complain, print_json
 from evbagent.version import VERSION
 
@@ -30,9 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     arguments = _parser().parse_args(argv)
-    command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        return command(arguments)
+        return int(arguments.command(arguments))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -49,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"evbagent {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    run = _command(commands, "run", _run, "run the agent in the foreground", json=False)
+    run = command(commands, "run", _run, "run the agent in the foreground", json=False)
     run.add_argument("--config", type=Path, metavar="FILE", help="read this file alone, not /etc/evbagent")
     run.add_argument("--interface", action="append", metavar="GLOB", help="serve these links (default: physical ones)")
     run.add_argument("--role", choices=("station", "bridge"), help="play the station (host) or the bridge (switch)")
@@ -57,18 +56,18 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--record", type=Path, metavar="DIR", help="take down all input there, for `evbagent replay`")
     run.add_argument("-v", "--verbose", action="store_true", help="log more")
 
-    lab = _command(commands, "lab", _lab, "try all of it in private network namespaces on this machine", state=False)
+    lab = command(commands, "lab", _lab, "try all of it in private network namespaces on this machine", state=False)
     lab.add_argument("--switch", choices=("builtin", "lldpad"), default="builtin", help="who plays the switch")
     lab.add_argument("--edition", choices=("ratified", "draft"), default="ratified")
     lab.add_argument("--report", type=Path, metavar="FILE.html", help="write a report too")
     lab.add_argument("--capture", type=Path, metavar="DIR", help="keep the uplink's frames as a pcap here")
 
-    mode = _command(commands, "mode", _mode, "print vepa, veb or private for guests on an uplink")
+    mode = command(commands, "mode", _mode, "print vepa, veb or private for guests on an uplink")
     mode.add_argument("interface", metavar="IF")
     _policy(mode)
     mode.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="give the switch time to answer")
 
-    attach = _command(commands, "attach", _attach, "make a guest's device on an uplink in the right mode")
+    attach = command(commands, "attach", _attach, "make a guest's device on an uplink in the right mode")
     attach.add_argument("interface", metavar="IF")
     attach.add_argument("--name", required=True, metavar="GUESTIF")
     attach.add_argument("--kind", choices=("macvtap", "macvlan"), default="macvtap")
@@ -83,87 +82,59 @@ def _parser() -> argparse.ArgumentParser:
     )
     attach.add_argument("--vsi-wait", type=_seconds, default=30.0, metavar="S", help="give the switch so many seconds")
 
-    detach = _command(commands, "detach", _detach, "remove a guest's device made by attach", json=False)
+    detach = command(commands, "detach", _detach, "remove a guest's device made by attach", json=False)
     detach.add_argument("name", metavar="GUESTIF")
 
-    vsi = _group(commands, "vsi", "ask the switch about a virtual station interface; 3 refused, 4 not answered")
+    vsi = group(commands, "vsi", "ask the switch about a virtual station interface; 3 refused, 4 not answered")
     for name, help_text in VSI_REQUESTS:
-        _vsi_request(_command(vsi, name, _vsi, help_text), name)
+        _vsi_request(command(vsi, name, _vsi, help_text), name)
 
-    switch = _group(commands, "switch", "what the bridge role does when told to")
-    deassociate = _command(switch, "deassociate", _switch_deassociate, "end associations of stations' VSIs")
+    switch = group(commands, "switch", "what the bridge role does when told to")
+    deassociate = command(switch, "deassociate", _switch_deassociate, "end associations of stations' VSIs")
     deassociate.add_argument("interface", nargs="?", metavar="IFGLOB")
     which = deassociate.add_mutually_exclusive_group(required=True)
     which.add_argument("--instance", metavar="ID", help="this VSI")
     which.add_argument("--all", action="store_true", help="every VSI")
 
-    show = _command(commands, "show", _show, "ask the running agent")
+    show = command(commands, "show", _show, "ask the running agent")
     show.add_argument("what", choices=SHOWN)
     show.add_argument("interface", nargs="?", metavar="IFGLOB")
     show.add_argument("--details", action="store_true", help="everything that is known, not one line each")
 
-    watch = _command(commands, "watch", _watch, "follow events until interrupted")
+    watch = command(commands, "watch", _watch, "follow events until interrupted")
     watch.add_argument("interface", nargs="?", metavar="IFGLOB")
 
-    wait = _command(commands, "wait", _wait, "return when something holds; 3 on timeout", json=False)
+    wait = command(commands, "wait", _wait, "return when something holds; 3 on timeout", json=False)
     wait.add_argument("interface", metavar="IF")
     wait.add_argument("--for", dest="condition", required=True, metavar="neighbor|reflective-relay|vsi=ID")
     wait.add_argument("--timeout", type=_seconds, default=None, metavar="S")
 
-    decode = _command(commands, "decode", _decode, "print the LLDP, ECP and VDP frames of a capture", state=False)
+    decode = command(commands, "decode", _decode, "print the LLDP, ECP and VDP frames of a capture", state=False)
     decode.add_argument("file", metavar="FILE", help="pcap or pcapng, gzipped or not; - is standard input")
 
-    replay = _command(commands, "replay", _replay, "run a capture or a recording through the machines", state=False)
+    replay = command(commands, "replay", _replay, "run a capture or a recording through the machines", state=False)
     replay.add_argument("file", metavar="FILE", help="pcap, pcapng, or a file of `evbagent run --record`")
     replay.add_argument("--role", choices=("station", "bridge"), default="station", help="the end of a capture to play")
 
-    _command(commands, "reload", _service("reload"), "have the running agent read its configuration again", json=False)
+    command(commands, "reload", _service("reload"), "have the running agent read its configuration again", json=False)
 
-    install = _command(
+    install = command(
         commands, "install", _service("install"), "make a service of it: units, user, directories", state=False
     )
     install.add_argument("--program", type=Path, metavar="PATH", help="what the units start (default: this program)")
     install.add_argument("--drop-in", action="append", default=[], metavar="NAME", help="also permit: see README")
     install.add_argument("--print", dest="print_only", action="store_true", help="print the files, write nothing")
-    uninstall = _command(commands, "uninstall", _service("uninstall"), "stop the service, remove it", False, False)
+    uninstall = command(commands, "uninstall", _service("uninstall"), "stop the service, remove it", False, False)
     for staged in (install, uninstall):
         root = os.environ.get("DESTDIR")
         staged.add_argument("--root", type=Path, default=root and Path(root), metavar="DIR", help="default: $DESTDIR")
         staged.add_argument("--prefix", type=Path, default=Path("/usr/local"), metavar="DIR", help="%(default)s")
-    _libvirt_commands(_group(commands, "libvirt", "the decision in libvirt's terms"))
+    _libvirt_commands(group(commands, "libvirt", "the decision in libvirt's terms"))
 
-    config = _group(commands, "config", "work on the configuration")
-    check = _command(config, "check", _config_check, "validate", state=False)
+    config = group(commands, "config", "work on the configuration")
+    check = command(config, "check", _config_check, "validate", state=False)
     check.add_argument("file", nargs="?", type=Path, metavar="FILE")
     return parser
-
-
-def _group(commands: Any, name: str, help_text: str) -> Any:
-    """A command that has commands of its own."""
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_text, description=_sentence(help_text))
-    return parser.add_subparsers(metavar="COMMAND", required=True)
-
-
-def _command(
-    commands: Any,
-    name: str,
-    function: Callable[[argparse.Namespace], int],
-    help_text: str,
-    json: bool = True,
-    state: bool = True,
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_text, description=_sentence(help_text))
-    parser.set_defaults(command=function)
-    if json:
-        parser.add_argument("-j", "--json", action="store_true", help="print JSON")
-    if state:
-        help_text = "where the state file and the control socket are (default: %(default)s)"
-        parser.add_argument("--state-dir", type=Path, default=default_directory(), metavar="DIR", help=help_text)
-    return parser
-
-
-def _sentence(help_text: str) -> str:
-    return help_text[0].upper() + help_text[1:] + "."
 
 
 def _vsi_request(parser: argparse.ArgumentParser, name: str) -> None:
@@ -191,20 +162,20 @@ def _vsi_request(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _libvirt_commands(commands: Any) -> None:
-    def command(name: str, help_text: str, **options: bool) -> argparse.ArgumentParser:
-        parser = _command(commands, name, _libvirt, help_text, **options)
+    def add(name: str, help_text: str, **options: bool) -> argparse.ArgumentParser:
+        parser = command(commands, name, _libvirt, help_text, **options)
         parser.set_defaults(libvirt=name)
         return parser
 
-    domain = command("domain", "decide each mode='auto' of a domain's, interface's or network's XML, and print it")
+    domain = add("domain", "decide each mode='auto' of a domain's, interface's or network's XML, and print it")
     domain.add_argument("file", nargs="?", default="-", metavar="FILE", help="- is standard input, the default")
     _policy(domain)
     domain.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="give the switch time to answer")
 
-    hook = command("hook", "judge the guest on standard input, as libvirt's hook; 3 says no", json=False)
+    hook = add("hook", "judge the guest on standard input, as libvirt's hook; 3 says no", json=False)
     for name in ("guest", "operation", "suboperation", "extra"):
         hook.add_argument(name)
-    install = command("install-hook", "have libvirt refuse a guest in VEPA whose switch does not reflect")
+    install = add("install-hook", "have libvirt refuse a guest in VEPA whose switch does not reflect")
     for parser in (hook, install):
         how = parser.add_mutually_exclusive_group()
         how.add_argument("--warn", action="store_true", help="refuse nothing, only log it")
@@ -212,7 +183,7 @@ def _libvirt_commands(commands: Any) -> None:
         parser.add_argument("--adapt", action="store_true", help="change guests that are migrated in or restored")
     install.add_argument("--program", metavar="PATH", help="the evbagent that the hook runs (default: this one)")
     install.add_argument("--no-reload", dest="reload", action="store_false", help="leave libvirt's daemons alone")
-    for parser in (install, command("uninstall-hook", "take libvirt's hook away", state=False)):
+    for parser in (install, add("uninstall-hook", "take libvirt's hook away", state=False)):
         parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="where etc is (default: /)")
 
 
@@ -361,13 +332,13 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 def _service(name: str) -> Callable[[argparse.Namespace], int]:
-    def command(arguments: argparse.Namespace) -> int:
+    def run(arguments: argparse.Namespace) -> int:
         from evbagent import commands_service
 
         function: Callable[[argparse.Namespace], int] = getattr(commands_service, name)
         return function(arguments)
 
-    return command
+    return run
 
 
 def _libvirt(arguments: argparse.Namespace) -> int:
