@@ -6,6 +6,7 @@ Nothing here needs root beyond what `leave_host()` gave. All control goes throug
 import json
 import os
 import pwd
+import shlex
 import signal
 import subprocess
 import sys
@@ -128,7 +129,7 @@ class Lldpad:
         assert self.process is not None, "lldpad is not running"
         return self.process.pid
 
-    def start(self, timeout: float = 5.0) -> None:
+    def start(self, timeout: float = 20.0) -> None:
         """Start it, and return when it answers for all its interfaces (some 20 ms; its first LLDPDU is 1 s away)."""
         with self.log.open("a") as log:
             self.process = self.namespace.popen(
@@ -146,11 +147,7 @@ class Lldpad:
 
     def lldptool(self, *words: str) -> str:
         """What lldptool printed; RuntimeError when it refused."""
-        return self.namespace.run(["lldptool", *words]).stdout
-
-    def vdptool(self, *words: str) -> str:
-        require_peer("vdptool")
-        return self.namespace.run(["vdptool", *words]).stdout
+        return lldpad_tool(self.namespace, ["lldptool", *words])
 
     def set_evb(self, interface: str, **settings: str | int) -> None:
         """Change the ratified EVB TLV at run time: `set_evb("veth1", evbrrcap="no")`."""
@@ -208,6 +205,24 @@ class Lldpad:
         return bytes.fromhex(tlvs.split()[0]) if tlvs.split() else b""
 
 
+def lldpad_tool(namespace: Namespace, command: Sequence[str]) -> str:
+    """What lldptool or vdptool printed; RuntimeError when it refused.
+
+    lldpad listens to nobody for a second now and then, on a busy machine for longer, and its tools give up on it then:
+    they are asked again.
+    """
+
+    def answered() -> subprocess.CompletedProcess[str] | None:
+        done = namespace.run(command, check=False)
+        return None if "command timed out" in done.stdout + done.stderr else done
+
+    done = wait_until(answered, f"lldpad answers {shlex.join(command)}", 20)
+    assert done is not None
+    if done.returncode:
+        raise RuntimeError(f"{shlex.join(command)}: exit status {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
 class Lldpd:
     """One lldpd in a namespace, controlled by lldpcli over a socket in the namespace's private /run.
 
@@ -239,7 +254,7 @@ class Lldpd:
         if self.process is not None:
             end(self.process)
 
-    def start(self, timeout: float = 5.0) -> None:
+    def start(self, timeout: float = 20.0) -> None:
         """Start it, and return when it has all its interfaces."""
         names = ",".join(self.interfaces)
         self.namespace.run("mkdir -p /run/lldpd")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from tests.support.namespaces import Namespace
-from tests.support.peers import Lldpad
+from tests.support.peers import Lldpad, lldpad_tool
 from tests.support.require import require_peer
 from tests.support.vdpdus import (
     ASSOCIATE,
@@ -69,7 +69,7 @@ class Vdptool:
 
     def ask(self, vsi: VsiOctets, kind: int | None = None, *more: str) -> None:
         """Ask for one VSI as `kind` (the VSI's own when not given); RuntimeError with lldpad's words if it refuses."""
-        self.namespace.run(self._set(vsi, kind, *more))
+        lldpad_tool(self.namespace, self._set(vsi, kind, *more))
 
     def ask_all(self, vsis: Sequence[VsiOctets], kind: int | None = None) -> None:
         """Ask for many VSIs from one shell, 1 ms each; RuntimeError with lldpad's words if it refuses any."""
@@ -110,7 +110,7 @@ class Vdptool:
         return command + [word for argument in words for word in ("-c", argument)]
 
     def _shown(self, kind: int, *words: str) -> list[ShownVsi]:
-        printed = self.namespace.run(["vdptool", "-t", "-i", self.interface, "-V", MODES[kind], *words]).stdout
+        printed = lldpad_tool(self.namespace, ["vdptool", "-t", "-i", self.interface, "-V", MODES[kind], *words])
         shown: list[ShownVsi] = []
         for block in printed.split("VSI ")[1:]:
             pairs = [line.split("=", 1) for line in block.splitlines() if "=" in line]

@@ -12,7 +12,7 @@ from evbagent.client import Client
 from evbagent.statefile import read_state
 from tests.support.agent import ROOT, Agent, environment
 from tests.support.namespaces import Namespace, PacketTap, link_pair, wait_until
-from tests.support.vdpdus import DEASSOCIATE, KINDS, EcpOctets, VsiOctets, ecp_octets
+from tests.support.vdpdus import DEASSOCIATE, KINDS, VsiOctets, ecp_octets
 
 Document = dict[str, Any]
 Answer = dict[str, Any]
@@ -194,16 +194,22 @@ class Overheard:
     def __init__(self, tap: PacketTap, station: bytes) -> None:
         self._tap = tap
         self._station = station  # its address: what a bridge without STP reflects comes in, and is the station's
+        self._known: dict[tuple[bytes, int, bytes], int] = {}  # what was heard, and when for the last time
 
     def said(self) -> tuple[list[VsiOctets], list[VsiOctets]]:
-        """What the station and what the bridge has said since the last time, each ECPDU once."""
-        heard: dict[tuple[bytes, int, bytes], EcpOctets] = {}
+        """What the station and what the bridge has said since the last time, each ECPDU once.
+
+        Also when it was repeated, but for what comes a second later: that is of somebody who was started anew.
+        """
+        station: list[VsiOctets] = []
+        bridge: list[VsiOctets] = []
         for frame in self._tap.drain():
             ecpdu = ecp_octets(frame.data)
             if ecpdu is not None and not ecpdu.acknowledgment:
-                heard[frame.source, ecpdu.sequence, ecpdu.payload] = ecpdu
-        station = [told for (source, *_), ecpdu in heard.items() if source == self._station for told in ecpdu.vsis]
-        bridge = [told for (source, *_), ecpdu in heard.items() if source != self._station for told in ecpdu.vsis]
+                key = frame.source, ecpdu.sequence, ecpdu.payload
+                if frame.timestamp_ns - self._known.get(key, 0) > 1_000_000_000:
+                    (station if frame.source == self._station else bridge).extend(ecpdu.vsis)
+                self._known[key] = frame.timestamp_ns
         return station, bridge
 
 

@@ -137,8 +137,9 @@ def wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wall]:
             macs = {"left_mac": f"02:00:00:00:0a:{number:02x}", "right_mac": f"02:00:00:00:0b:{number:02x}"}
             link_pair(host, name, switch, f"x{name}", **macs)
             if name.startswith("p-"):
-                # A bridge each: without STP a Linux bridge forwards frames to 01-80-C2-00-00-00 to its other ports.
-                host.bridge(f"br{number}", [name])
+                # A bridge each: without STP a Linux bridge forwards frames to 01-80-C2-00-00-00 to its other ports, and
+                # reflects them: lldpad may take values that it once proposed for those of its neighbor, and keep them.
+                host.bridge(f"br{number}", [name], "stp_state 1" if name == "p-values" else "")
         captured = ("s-ratified", "s-draft", "p-ratified")
         captures = {
             name: Tcpdump(switch, f"x{name}", directory / f"{name}.pcap", "ether proto 0x88cc") for name in captured

@@ -38,16 +38,18 @@ from tests.support.vsirig import (
 
 pytestmark = pytest.mark.system
 
-BRIDGE = RatifiedEvb(mode="bridge", rr_capable=True, group_ids=True, rte=8)
-# RKA 16: keep-alives every 0.66 s, and lldpad gives up on a VSI after 1.01 s.
-BRIEF = RatifiedEvb(mode="bridge", rr_capable=True, group_ids=True, rte=8, rka=16)
-LINKS = {"s-plain": BRIDGE, "s-many": BRIDGE, "s-read": BRIDGE, "s-link": BRIDGE, "s-brief": BRIEF}
+# RTE 10: an ECPDU is repeated after 10 ms and given up after 40; 8, lldpad's own default, asks much of a busy CPU.
+BRIDGE = RatifiedEvb(mode="bridge", rr_capable=True, group_ids=True, rte=10)
+FAST = RatifiedEvb(mode="bridge", rr_capable=True, group_ids=True, rte=8)
+# RKA 17: keep-alives every 1.3 s, and lldpad gives up on a VSI after 2 s.
+BRIEF = RatifiedEvb(mode="bridge", rr_capable=True, group_ids=True, rte=10, rka=17)
+LINKS = {"s-plain": BRIDGE, "s-many": FAST, "s-read": BRIDGE, "s-link": BRIDGE, "s-brief": BRIEF}
 CONFIG = """
 [evb]
 group-ids = true
 ecp-ack-timer-exponent = 8
 [uplink.s-brief.evb]
-keep-alive-exponent = 16
+keep-alive-exponent = 17
 """
 PLAIN, BRIEFLY = "s-plain", "s-brief"
 GRANTED = 0x40
@@ -253,7 +255,7 @@ def test_lldpad_assigns_no_vids(rig: Rig, number: int, filters: list[str]) -> No
     wait_for_states(rig.station, PLAIN, {})
 
 
-def collected(wire: Overheard, enough: Any, timeout: float = 10.0) -> tuple[list[VsiOctets], list[VsiOctets]]:
+def collected(wire: Overheard, enough: Any, timeout: float = 20.0) -> tuple[list[VsiOctets], list[VsiOctets]]:
     """What is said by the station and by the bridge from now on, until it is enough."""
     asked: list[VsiOctets] = []
     answered: list[VsiOctets] = []
@@ -265,6 +267,10 @@ def collected(wire: Overheard, enough: Any, timeout: float = 10.0) -> tuple[list
 
     wait_until(look, "enough is said", timeout)
     return asked, answered
+
+
+def granted(answered: Sequence[VsiOctets]) -> list[VsiOctets]:
+    return [tlv for tlv in answered if tlv.status == GRANTED]
 
 
 def test_other_filters(rig: Rig, number: int) -> None:
@@ -359,9 +365,10 @@ def test_keep_alives(rig: Rig, three: dict[str, str]) -> None:
             wire, lambda _, answered: all([tlv.uuid for tlv in answered].count(key) >= 4 for key in three)
         )
     for key, state in three.items():
-        said = [tlv for tlv in (*asked, *answered) if tlv.uuid == key]
-        assert {STATES[kind] for kind in kinds(said)} == {state} and len(said) >= 8
-    assert {tlv.status for tlv in asked} == {0} and {tlv.status for tlv in answered} == {GRANTED}
+        # lldpad may end VSIs meanwhile that were deassociated before.
+        its_requests, its_answers = ([tlv for tlv in said if tlv.uuid == key] for said in (asked, answered))
+        assert {STATES[kind] for kind in kinds([*its_requests, *its_answers])} == {state} and len(its_requests) >= 4
+        assert {tlv.status for tlv in its_requests} == {0} and {tlv.status for tlv in its_answers} == {GRANTED}
     assert states(rig.station, BRIEFLY) == three
     assert {key: document["since"] for key, document in vsis(rig.station, BRIEFLY).items()} == before
 
@@ -381,9 +388,9 @@ def test_lldpad_is_killed(rig: Rig, three: dict[str, str]) -> None:
     rig.lldpad.kill()
     with overheard(rig.station.namespace, BRIEFLY) as wire:
         rig.lldpad.start()
-        _, answered = collected(wire, lambda _, answered: {tlv.uuid for tlv in answered} >= set(three))
-    assert {STATES[kind] for kind in kinds(answered)} == set(STATES.values())
-    assert {tlv.status for tlv in answered} == {GRANTED}
+        _, answered = collected(wire, lambda _, answered: {tlv.uuid for tlv in granted(answered)} >= set(three))
+    # Before it has heard of our timers it may end them at once, and is asked again.
+    assert {STATES[kind] for kind in kinds(granted(answered))} == set(STATES.values())
     wait_for_states(rig.station, BRIEFLY, three)
 
 

@@ -155,13 +155,13 @@ def wait_for_confirmed(tool: Vdptool, vsi: VsiOctets, kind: int = ASSOCIATE) -> 
         shown = tool.find(vsi, kind)
         return shown.filters if shown is not None and shown.confirmed else None
 
-    found = wait_until(look, f"lldpad shows {vsi.uuid} as confirmed", 5)
+    found = wait_until(look, f"lldpad shows {vsi.uuid} as confirmed")
     assert found is not None
     return found
 
 
 def wait_until_gone(tool: Vdptool, vsi: VsiOctets) -> None:
-    wait_until(lambda: tool.find(vsi) is None, f"lldpad shows {vsi.uuid} no longer", 5)
+    wait_until(lambda: tool.find(vsi) is None, f"lldpad shows {vsi.uuid} no longer")
 
 
 # What is asked and answered.
@@ -215,8 +215,8 @@ def test_filters(rig: Rig, number: int, filter_format: int, filters: tuple[str, 
     vsi = replace(numbered(number), filter_format=filter_format, entries=tuple(map(entry, filters)))
     tool.ask(vsi)
     assert [as_ours(text, filter_format) for text in wait_for_confirmed(tool, vsi)] == [*(granted or filters)]
-    document = vsis(rig.bridge, "p-plain")[vsi.uuid]
-    assert (document["state"], filter_texts(document)) == ("associated", [*(granted or filters)])
+    wait_for_states(rig.bridge, "p-plain", {vsi.uuid: "associated"})
+    assert filter_texts(vsis(rig.bridge, "p-plain")[vsi.uuid]) == [*(granted or filters)]
 
 
 def as_ours(text: str, filter_format: int) -> str:
@@ -244,6 +244,7 @@ def test_what_else_is_said(rig: Rig, number: int, hint: int, word: str) -> None:
         wait_for_confirmed(tool, vsi)
         (asked,), (answered,) = wire.said()
     assert len(asked.organizational) == 2 and answered == replace(asked, status=0x40, organizational=())
+    wait_for_states(rig.bridge, "p-plain", {vsi.uuid: "associated"})
     document = vsis(rig.bridge, "p-plain")[vsi.uuid]
     assert document["hint"] == word
     assert document["organizational"] == [
@@ -267,7 +268,7 @@ def test_refused(rig: Rig, number: int, code: str, kind: int) -> None:
         assert ("Error returned by Bridge" in words) == (more != HARD)
         assert more == HARD or f"Error returned by Bridge: {CODES[code]}\n" in words
         assert tool.find(vsi, kind) is None
-    assert states(rig.bridge, "p-plain") == {}
+    wait_for_states(rig.bridge, "p-plain", {})
 
 
 # Many, and what the operator takes away.
@@ -279,7 +280,7 @@ def test_a_hundred(rig: Rig) -> None:
     with overheard(rig.lldpad.namespace, "y-many") as wire:
         tool.ask_all(mine)
         wait_for_states(rig.bridge, "p-many", {vsi.uuid: "associated" for vsi in mine})
-        wait_until(lambda: tool.find(mine[-1]).confirmed, "the last answer has come", 5)  # type: ignore[union-attr]
+        wait_until(lambda: tool.find(mine[-1]).confirmed, "the last answer has come")  # type: ignore[union-attr]
         assert len(tool.confirmed(mine)) == len(mine)
         asked, answered = wire.said()
     assert {tlv.uuid for tlv in asked} == {tlv.uuid for tlv in answered} == {vsi.uuid for vsi in mine}
@@ -311,12 +312,12 @@ def test_libvirt_is_told(rig: Rig, number: int) -> None:
     vsi = numbered(number, manager=b"\x0b" + bytes(15))
     with LibvirtMessages(rig.lldpad, "y-plain") as libvirt:
         assert libvirt.ask(vsi) == 0
-        wait_until(lambda: libvirt.poll() == {vsi.uuid: 0}, "the answer to be polled", 5)
-        assert states(rig.bridge, "p-plain") == {vsi.uuid: "associated"}
+        wait_until(lambda: libvirt.poll() == {vsi.uuid: 0}, "the answer to be polled")
+        wait_for_states(rig.bridge, "p-plain", {vsi.uuid: "associated"})
         rig.bridge.evbagent("switch", "deassociate", "--instance", vsi.uuid)
         assert libvirt.notification() == vsi.uuid
         assert libvirt.ask(vsi) == 0
-        wait_until(lambda: libvirt.poll() == {vsi.uuid: 0}, "the answer to be polled", 5)
+        wait_until(lambda: libvirt.poll() == {vsi.uuid: 0}, "the answer to be polled")
         assert libvirt.ask(vsi, DEASSOCIATE) == 0
         wait_for_states(rig.bridge, "p-plain", {})
 
@@ -357,7 +358,6 @@ def test_our_agent_is_killed(rig: Rig, numbers: Iterator[int]) -> None:
     wanted = one_of_each(rig, "lasting", numbers)
     rig.bridge.kill()
     rig.bridge.start()
-    assert states(rig.bridge, "p-lasting") == {}
     wait_for_states(rig.bridge, "p-lasting", wanted)
 
 
