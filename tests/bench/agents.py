@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +14,8 @@ from tests.support.peers import Lldpad, LldpadPort, Lldpd, RatifiedEvb
 
 LLDPAD_BRIDGE = LldpadPort(evb=RatifiedEvb(mode="bridge", rr_capable=True))
 LLDPAD_STATION = LldpadPort(evb=RatifiedEvb(mode="station", rr_request=True))
+LLDPAD_STATION_EVERYWHERE = replace(LLDPAD_STATION, scopes=frozenset({"nb", "ncb"}))
+"""Speaks in the scopes in which evbagent does."""
 
 # Waits for a line, so that all that comes before the exec (joining namespaces) is over when the clock starts.
 _GATE = ("sh", "-c", 'read -r go && exec "$@" </dev/null', "sh")
@@ -82,13 +85,19 @@ class LldpdLaunched(Lldpd):
 Launched = OursLaunched | LldpadLaunched | LldpdLaunched
 
 
-def launched(kind: str, namespace: TimedNamespace, directory: Path, links: Sequence[str]) -> Launched:
+def launched(
+    kind: str,
+    namespace: TimedNamespace,
+    directory: Path,
+    links: Sequence[str],
+    lldpad_port: LldpadPort = LLDPAD_STATION,
+) -> Launched:
     """The agent of this name as a station on links called `up...`, to be entered."""
     match kind:
         case "evbagent":
             return OursLaunched(namespace, directory, ["up*"])
         case "lldpad":
-            return LldpadLaunched(namespace, directory, links, LLDPAD_STATION)
+            return LldpadLaunched(namespace, directory, links, lldpad_port)
         case "lldpd":
             return LldpdLaunched(namespace, directory, links)
     raise ValueError(f"there is no agent {kind}")

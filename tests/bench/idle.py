@@ -5,7 +5,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench.agents import Launched, OursLaunched, TimedNamespace, launched, missing, pid
+from tests.bench.agents import LLDPAD_STATION_EVERYWHERE, Launched, OursLaunched, TimedNamespace, launched, missing, pid
 from tests.bench.report import Row, Samples, compare
 from tests.bench.wire import many_links
 from tests.support.agent import Agent
@@ -27,7 +27,7 @@ def idle_cpu_50(directory: Path) -> list[Row]:
             far = stack.enter_context(TimedNamespace(f"far-{kind}"))
             links = many_links(near, far, UPLINKS)
             stack.enter_context(Agent(far, directory, ["sw*"], role="bridge"))
-            agents.append(stack.enter_context(launched(kind, near, directory, links)))
+            agents.append(stack.enter_context(launched(kind, near, directory, links, LLDPAD_STATION_EVERYWHERE)))
         assert isinstance(agents[0], OursLaunched)
         _all_neighbors_known(agents[0])
         time.sleep(SETTLING_S)
@@ -37,7 +37,7 @@ def idle_cpu_50(directory: Path) -> list[Row]:
         hours = (time.monotonic() - begun) / 3600
         used = [(_cpu_ns(pid(agent)) - start) / 1e9 / hours for agent, start in zip(agents, before, strict=True)]
         _all_neighbors_known(agents[0])
-    note = f"over {QUIET_S:.0f} s of quiet, both at the same time" + (f"; {absent}" if absent else "")
+    note = f"over {QUIET_S:.0f} s of quiet, both at the same time, in two scopes" + (f"; {absent}" if absent else "")
     return [Row("idle-cpu-50", "CPU s/h", used[0], None if absent else used[1], "lldpad", note=note)]
 
 
