@@ -162,8 +162,9 @@ def _make_group() -> Path:
     else:
         impossible("there is no cgroup2 hierarchy")
     for left in top.glob("evbagent-test-*"):
-        for group in sorted(left.glob("**/"), reverse=True):
-            _rmdir(group)
+        if not Path("/proc", left.name.rpartition("-")[2]).exists():
+            for group in sorted(left.glob("**/"), reverse=True):
+                _rmdir(group)
     group = top / f"evbagent-test-{os.getpid()}"
     try:
         group.mkdir(exist_ok=True)
