@@ -20,8 +20,8 @@ from protocols.dcbx.model import (
     Selector,
     SubTlv,
 )
-from protocols.dcbx.settings import PRIORITIES, DcbxSettings, Dialect, Tables
-from protocols.dcbx.validity import fault_of_applications, fault_of_pfc, fault_of_tables, sound_applications
+from protocols.dcbx.settings import MOST_SAID, PRIORITIES, DcbxSettings, Dialect, Tables
+from protocols.dcbx.validity import fault_of_applications, fault_of_pfc, fault_of_remote_tables, sound_applications
 
 FCOE = 0x8906
 FCOE_SUB_TYPE = 0
@@ -51,8 +51,8 @@ class FeatureKind(ABC):
         """The peer's TLVs of this feature."""
 
     @abstractmethod
-    def value(self, tlv: Any, settings: DcbxSettings) -> tuple[Any, str]:
-        """The peer's configuration; None, and why, when it means nothing here."""
+    def value(self, tlv: Any, settings: DcbxSettings, ets: Tables) -> tuple[Any, str]:
+        """The peer's configuration; None, and why, when it means nothing here. `ets` is in operation."""
 
     @abstractmethod
     def compatible(self, dialect: Dialect, own: Any, remote: Any) -> bool:
@@ -86,10 +86,11 @@ class Groups(FeatureKind):
     def heard(self, dialect: Dialect, sub_tlvs: Sequence[SubTlv]) -> list[FeatureTlv]:
         return [one for one in sub_tlvs if isinstance(one, (PriorityGroups, CinPriorityGroups))]
 
-    def value(self, tlv: Any, settings: DcbxSettings) -> tuple[Tables | None, str]:
+    def value(self, tlv: Any, settings: DcbxSettings, ets: Tables) -> tuple[Tables | None, str]:
         read = tables_of_cee if isinstance(tlv, PriorityGroups) else tables_of_cin
         tables, fault = read(tlv, settings.classes)
-        fault = fault or (fault_of_tables(tables, settings.classes) or "" if tables else "")
+        if tables is not None:
+            fault = fault_of_remote_tables(tables, settings) or ""
         return (None, fault) if fault else (tables, "")
 
     def compatible(self, dialect: Dialect, own: Any, remote: Any) -> bool:
@@ -115,8 +116,8 @@ class Pfc(FeatureKind):
     def heard(self, dialect: Dialect, sub_tlvs: Sequence[SubTlv]) -> list[FeatureTlv]:
         return [one for one in sub_tlvs if isinstance(one, LegacyPfc)]
 
-    def value(self, tlv: Any, settings: DcbxSettings) -> tuple[int | None, str]:
-        fault = fault_of_pfc(tlv.enable, settings.ets, settings.capability)
+    def value(self, tlv: Any, settings: DcbxSettings, ets: Tables) -> tuple[int | None, str]:
+        fault = fault_of_pfc(tlv.enable, ets, settings.capability)
         return (None, fault) if fault else (tlv.enable, "")
 
     def compatible(self, dialect: Dialect, own: Any, remote: Any) -> bool:
@@ -138,11 +139,12 @@ class Applications(FeatureKind):
         if dialect is Dialect.CIN:
             priorities = _bitmap(settings.apps, Selector.ETHERTYPE, FCOE)
             return CinApplication(self.header(settings, error, FCOE_SUB_TYPE), priorities) if priorities else None
-        entries = dict.fromkeys((_CEE_SELECTORS[one.selector], one.protocol) for one in settings.apps if _in_cee(one))
+        apps = settings.apps[: MOST_SAID[dialect]]
+        entries = dict.fromkeys((_CEE_SELECTORS[one.selector], one.protocol) for one in apps if _in_cee(one))
         return CeeApplications(
             self.header(settings, error),
             tuple(
-                CeeApplication(protocol, selector, CEE_OUI, _cee_bitmap(settings.apps, selector, protocol))
+                CeeApplication(protocol, selector, CEE_OUI, _cee_bitmap(apps, selector, protocol))
                 for selector, protocol in entries
             ),
         )
@@ -155,7 +157,7 @@ class Applications(FeatureKind):
             or (isinstance(one, CinApplication) and one.feature.sub_type == FCOE_SUB_TYPE)
         ]
 
-    def value(self, tlv: Any, settings: DcbxSettings) -> tuple[tuple[Application, ...] | None, str]:
+    def value(self, tlv: Any, settings: DcbxSettings, ets: Tables) -> tuple[tuple[Application, ...] | None, str]:
         if isinstance(tlv, CinApplication):
             told = _applications(Selector.ETHERTYPE, FCOE, tlv.priorities)
         else:

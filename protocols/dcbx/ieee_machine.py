@@ -18,10 +18,12 @@ from protocols.dcbx.model import (
     IeeeTlv,
     PfcConfiguration,
 )
-from protocols.dcbx.settings import AppResult, Body, DcbxSettings, EtsResult, PfcResult, Tables
+from protocols.dcbx.settings import MOST_SAID, AppResult, Body, DcbxSettings, Dialect, EtsResult, PfcResult, Tables
 from protocols.dcbx.validity import (
+    SELECTIONS_OF_PEERS,
     fault_of_applications,
     fault_of_pfc,
+    fault_of_remote_tables,
     fault_of_tables,
     sound_applications,
     without_idle_shares,
@@ -135,9 +137,10 @@ def operate(settings: DcbxSettings, peer: IeeePeer, wins_tie: bool) -> IeeeOutco
 
 
 def say(settings: DcbxSettings, outcome: IeeeOutcome) -> tuple[Body, ...]:
-    """The TLVs to send: what is in operation, not what is configured (sheet 2), but for the recommendation.
+    """The TLVs to send: what is in operation, not what is configured (sheet 2), but for two of them.
 
-    And but for applications: two that are willing would keep each other's alive for ever by saying them again.
+    The recommendation is this side's wish. Of applications only this side's own are named, never those that the peer
+    has named: two that echo each other could never take an entry back.
     """
     ets = outcome.ets.operational
     tlvs: list[IeeeTlv] = [
@@ -154,7 +157,7 @@ def say(settings: DcbxSettings, outcome: IeeeOutcome) -> tuple[Body, ...]:
         wish = settings.recommended
         tlvs.append(EtsRecommendation(wish.prio_tc, wish.tc_bw, wish.tc_tsa))
     tlvs.append(PfcConfiguration(settings.pfc_willing, settings.mbc, settings.capability, outcome.pfc.operational))
-    tlvs.append(ApplicationPriority(settings.apps))
+    tlvs.append(ApplicationPriority(settings.apps[: MOST_SAID[Dialect.IEEE]]))
     return tuple((ieee.OUI, *ieee.encode(tlv)) for tlv in tlvs)
 
 
@@ -164,7 +167,7 @@ def _ets(settings: DcbxSettings, peer: IeeePeer) -> EtsResult:
     use, reason = ETS_RULES[settings.ets_willing, remote is not None]
     operational, error = settings.ets, False
     if use is Use.REMOTE and remote is not None:
-        fault = fault_of_tables(remote, settings.classes, settings.credit_based_shaper)
+        fault = fault_of_remote_tables(remote, settings)
         if fault:
             reason, error = fault, True
         else:
@@ -222,5 +225,5 @@ def _shortcomings(peer: IeeePeer) -> list[str]:
     if configuration is None:
         return []
     tables = Tables(configuration.priority_assignment, configuration.selection, configuration.bandwidth)
-    fault = fault_of_tables(tables, configuration.traffic_classes)
+    fault = fault_of_tables(tables, configuration.traffic_classes, SELECTIONS_OF_PEERS)
     return [f"ETS in operation at the peer: {fault}"] if fault else []

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from protocols.dcbx import cee
 from protocols.dcbx.features import FEATURES, FeatureKind
 from protocols.dcbx.model import CEE_OUI, Control, LegacySubtype, LegacyTlv, SubTlv
-from protocols.dcbx.settings import Body, DcbxSettings, Dialect, PeerKey
+from protocols.dcbx.settings import Body, DcbxSettings, Dialect
+from protocols.dcbx.validity import fault_of_pfc
 from protocols.errors import DecodeError
 
 SUBTYPE: Mapping[Dialect, LegacySubtype] = MappingProxyType(
@@ -44,7 +45,7 @@ class View:
     expired: bool
     heard: bool
     duplicated: bool
-    feature_agreed: bool
+    feature_versions_agreed: bool
     enabled: bool
     peer_enabled: bool
     willing: bool
@@ -100,7 +101,15 @@ ROWS: Sequence[Row] = (
         "the peer has not acknowledged yet",
     ),
     Row("7", lambda it: it.duplicated, Use.LOCAL, _never, _always, "the peer says it twice"),
-    Row("9", lambda it: not it.feature_agreed, Use.UNCHANGED, _never, _never, "the feature's versions are not agreed"),
+    # Row 8 needs another version than 0 to change to, and there is none.
+    Row(
+        "9",
+        lambda it: not it.feature_versions_agreed,
+        Use.UNCHANGED,
+        _never,
+        _never,
+        "the peer has another version of it in operation",
+    ),
     Row(
         "10",
         lambda it: not (it.enabled and it.peer_enabled),
@@ -167,19 +176,18 @@ class LegacyMachine:
         self.features = tuple((kind, FeatureMachine(kind.wanted(settings))) for kind in FEATURES)
         self._held: tuple[SubTlv, ...] = ()
         self._had_peer = False
-        self._key: PeerKey | None = None
         self._run(None, False)
 
-    def update(self, settings: DcbxSettings, key: PeerKey | None, peer: LegacyTlv | None, several: bool) -> None:
-        """The settings, and what the peer says now; None: nobody is there (any more).
+    def forget(self) -> None:
+        """There is another peer than before: nothing counts that was said to that one, or by it."""
+        self._run(None, False)
 
-        `several`: more than one is, and none counts. Another peer than before is another conversation.
+    def run(self, settings: DcbxSettings, peer: LegacyTlv | None, several: bool) -> None:
+        """This side's settings, and what the peer says, as they are now.
+
+        `peer` None: nobody is there (any more). `several`: more than one is, so that none counts.
         """
         self.settings = settings
-        if key is not None and key != self._key:
-            if self._key is not None:
-                self._forget()
-            self._key = key
         self._run(peer, several)
 
     def say(self) -> tuple[Body, ...]:
@@ -201,19 +209,15 @@ class LegacyMachine:
         if several:
             pass  # whom to acknowledge cannot be known
         elif peer is None:
-            self._forget()
+            self.seq_no = self.ack_no = self.my_ack_no = 0
+            self.peer_seq_no = None
+            for _, feature in self.features:
+                feature.synced, feature.number = False, 1
         else:
             versions_agreed, sub_tlvs = self._control(peer, warnings)
         self._decide(sub_tlvs, peer is not None and not several, versions_agreed, warnings)
         self._number()
         self.warnings = tuple(warnings)
-
-    def _forget(self) -> None:
-        self.seq_no = self.ack_no = self.my_ack_no = 0
-        self.peer_seq_no = None
-        self._held = ()
-        for _, feature in self.features:
-            feature.synced, feature.number = False, 1
 
     def _control(self, peer: LegacyTlv, warnings: list[str]) -> tuple[bool, tuple[SubTlv, ...]]:
         """Whether the versions are agreed, and the features to go by."""
@@ -226,9 +230,8 @@ class LegacyMachine:
             warnings.append(f"version {control.oper_version} is in operation at the peer, {OPER_VERSION} here")
             return False, ()
         before = self.peer_seq_no
-        is_new = control.seq_no <= 1 or control.ack_no == 0
-        if before is not None and _is_before(control.seq_no, before) and not is_new:
-            # A peer that starts anew begins with 0 or 1, or has heard nothing of ours: this is an old word.
+        anew = control.seq_no <= 1 or control.ack_no == 0  # so begins a peer that has just started
+        if before is not None and _is_before(control.seq_no, before) and not anew:
             warnings.append(f"the peer's sequence number has gone back from {before} to {control.seq_no}")
             return True, self._held
         self.peer_seq_no = control.seq_no
@@ -258,10 +261,14 @@ class LegacyMachine:
             own = kind.wanted(self.settings)
             heard = kind.heard(self.dialect, sub_tlvs)
             theirs = heard[0] if heard else None
-            feature.remote, feature.fault = kind.value(theirs, self.settings) if theirs else (None, "")
+            ets = self.features[0][1].operational
+            feature.remote, feature.fault = kind.value(theirs, self.settings, ets) if theirs else (None, "")
             feature.remote_willing = theirs.feature.willing if theirs else None
             self._notice(kind, feature)
             acknowledged = self.my_ack_no == feature.number
+            version = theirs.feature.oper_version if theirs else OPER_VERSION
+            if version != OPER_VERSION:
+                warnings.append(f"{kind.title}: version {version} is in operation at the peer, {OPER_VERSION} here")
             view = View(
                 dialect=self.dialect,
                 advertised=self.settings.advertise,
@@ -272,7 +279,7 @@ class LegacyMachine:
                 expired=self._had_peer,
                 heard=theirs is not None,
                 duplicated=len(heard) > 1,
-                feature_agreed=theirs is None or theirs.feature.oper_version == OPER_VERSION,
+                feature_versions_agreed=version == OPER_VERSION,
                 enabled=True,
                 peer_enabled=bool(theirs and theirs.feature.enable),
                 willing=kind.willing(self.settings),
@@ -295,6 +302,16 @@ class LegacyMachine:
                 warnings.append(f"{kind.title}: {row.reason}")
             feature.error = error
             self._notice(kind, feature)
+
+        self._fit()
+
+    def _fit(self) -> None:
+        """What stayed as it was may not go with what has changed beside it."""
+        (_, groups), (_, pfc), _ = self.features
+        if fault_of_pfc(pfc.operational, groups.operational, self.settings.capability):
+            pfc.operational = self.settings.pfc
+        if fault_of_pfc(pfc.operational, groups.operational, self.settings.capability):
+            groups.operational = self.settings.ets
 
     def _notice(self, kind: FeatureKind, feature: FeatureMachine) -> None:
         """Row 1: what is said of it has changed since it was said, and goes with the next number."""

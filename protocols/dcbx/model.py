@@ -1,10 +1,18 @@
 """What DCBX TLVs say, as values (802.1Q D.2.8 to D.2.11, D.2.14; CEE 1.01 and CIN 1.0; sheet `dcbx.md` 1, 3, 4)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
 Eight = tuple[int, int, int, int, int, int, int, int]
 """A number for each priority, traffic class or group, 0 to 7."""
+
+
+def eight(numbers: Iterable[int]) -> Eight:
+    """Exactly eight of them; ValueError otherwise."""
+    a, b, c, d, e, f, g, h = numbers
+    return a, b, c, d, e, f, g, h
+
 
 CEE_OUI = bytes.fromhex("001b21")  # of both CEE and CIN, and of the applications in CEE's TLV
 

@@ -13,6 +13,7 @@ from protocols.dcbx.legacy_machine import LegacyMachine, legacy_dialect
 from protocols.dcbx.legacy_machine import read_peer as read_legacy_peer
 from protocols.dcbx.model import CEE_OUI, LegacySubtype, LegacyTlv
 from protocols.dcbx.settings import (
+    MOST_SAID,
     AppResult,
     Body,
     DcbxResult,
@@ -34,6 +35,7 @@ class DcbxPort:
         self._mac_address = mac_address
         self._fallen_back: Dialect | None = None
         self._legacy: LegacyMachine | None = None
+        self._partner: PeerKey | None = None  # whom the numbers of the legacy machine are for
         self._speakers: Mapping[PeerKey, Neighbor] = {}
         self.result: DcbxResult | None = None
         self.tlvs: tuple[Body, ...] = ()
@@ -114,9 +116,13 @@ class DcbxPort:
         if only is not None:
             peer, wrong = read_legacy_peer(dialect, only.bodies)
         if self._legacy is None or self._legacy.dialect is not dialect:
-            self._legacy = LegacyMachine(dialect, settings)
+            self._legacy, self._partner = LegacyMachine(dialect, settings), None
         machine = self._legacy
-        machine.update(settings, only.key if only else None, peer, len(self._peers) > 1)
+        if only is not None:
+            if self._partner not in (None, only.key):
+                machine.forget()
+            self._partner = only.key
+        machine.run(settings, peer, len(self._peers) > 1)
         self.tlvs = machine.say()
         ets, pfc, app = _legacy_results(settings, machine)
         if peer is None:
@@ -135,6 +141,9 @@ class DcbxPort:
     ) -> DcbxResult:
         assert self.settings is not None
         only = self._only
+        unsaid = len(self.settings.apps) - MOST_SAID[dialect]
+        if unsaid > 0 and self.settings.advertise:
+            warnings = (*warnings, f"the last {unsaid} applications are not announced: a TLV has no room for them")
         if len(self._peers) > 1:
             names = ", ".join(sorted(_name(one.key) for one in self._peers))
             warnings = (*warnings, f"DCBX is suspended: {len(self._peers)} neighbors speak it ({names})")

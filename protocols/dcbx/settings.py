@@ -1,13 +1,15 @@
 """What DCBX is told, and what comes of it: values that are the same in IEEE, CEE and CIN."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from protocols.dcbx.model import Application, Eight
 
 PRIORITIES = 8
 MOST_APPLICATIONS = 128
-"""More than that of a peer are nobody's configuration: all DSCPs, and as many others."""
+"""All 64 DSCPs and as many others. More than that of a peer are nobody's configuration."""
 
 PeerKey = tuple[int, bytes, int, bytes]
 """The neighbor's MSAP identifier."""
@@ -29,6 +31,10 @@ class State(StrEnum):
     ALONE = "alone"
     PEER = "peer"
     SUSPENDED = "suspended"
+
+
+MOST_SAID: Mapping[Dialect, int] = MappingProxyType({Dialect.IEEE: 168, Dialect.CEE: 77, Dialect.CIN: 168})
+"""For how many applications a TLV of 511 octets has room beside the rest of it; CIN names FCoE alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,60 +1,59 @@
 """What a peer's settings have to be like before they may become anybody's (sheet `dcbx.md` 2.4, 3.5)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
-from protocols.dcbx.model import Application, Selector, TransmissionSelection
-from protocols.dcbx.settings import MOST_APPLICATIONS, Tables
+from protocols.dcbx.model import Application, Selector, TransmissionSelection, eight
+from protocols.dcbx.settings import MOST_APPLICATIONS, DcbxSettings, Tables
 
+ALL = 100
 LEAST_ETHERTYPE = 1536
 MOST_DSCP = 63
-KNOWN_SELECTIONS = frozenset(
-    {
-        TransmissionSelection.STRICT_PRIORITY,
-        TransmissionSelection.CREDIT_BASED_SHAPER,
-        TransmissionSelection.ENHANCED_TRANSMISSION_SELECTION,
-    }
+STRICT, CREDIT_BASED_SHAPER, ETS = (
+    TransmissionSelection.STRICT_PRIORITY,
+    TransmissionSelection.CREDIT_BASED_SHAPER,
+    TransmissionSelection.ENHANCED_TRANSMISSION_SELECTION,
 )
+KNOWN_SELECTIONS = frozenset({STRICT, CREDIT_BASED_SHAPER, ETS})
+SELECTIONS_OF_PEERS = KNOWN_SELECTIONS | {TransmissionSelection.VENDOR_SPECIFIC}
 
 
-def fault_of_tables(tables: Tables, classes: int, shaper: bool = True) -> str | None:
-    """Why a NIC with so many traffic classes cannot have this, None when it can. `shaper`: it has credit based ones."""
+def fault_of_tables(tables: Tables, classes: int, selections: Container[int] = KNOWN_SELECTIONS) -> str | None:
+    """Why a NIC with so many traffic classes, and these selections, cannot have this; None when it can."""
     for priority, number in enumerate(tables.prio_tc):
         if number >= classes:
             return f"priority {priority} is in traffic class {number}, and there are {classes}"
     for number, selection in enumerate(tables.tc_tsa):
-        if selection not in KNOWN_SELECTIONS:
-            return f"traffic class {number} has the transmission selection {selection}, which no NIC knows"
-        if selection == TransmissionSelection.CREDIT_BASED_SHAPER and not shaper:
-            return f"traffic class {number} has a credit based shaper, which this NIC does not know"
-    if max(tables.tc_bw) > 100:
-        return f"a traffic class has a bandwidth of {max(tables.tc_bw)} %"
-    shared = [
-        share
-        for share, selection in zip(tables.tc_bw, tables.tc_tsa, strict=True)
-        if selection == TransmissionSelection.ENHANCED_TRANSMISSION_SELECTION
-    ]
-    if shared and sum(shared) != 100:
-        return f"the bandwidths of the ETS classes are {sum(shared)} %, not 100"
+        if selection not in selections:
+            return f"traffic class {number} has the transmission selection {selection}, which cannot be had"
+    for number, share in enumerate(tables.tc_bw):
+        if share > ALL:
+            return f"traffic class {number} has {share} % of the bandwidth"
+    shared = [share for share, selection in zip(tables.tc_bw, tables.tc_tsa, strict=True) if selection == ETS]
+    if shared and sum(shared) != ALL:
+        return f"the bandwidths of the ETS classes are {sum(shared)} %, not {ALL}"
     beyond = [
         number
         for number, selection in enumerate(tables.tc_tsa)
-        if number >= classes
-        and selection == TransmissionSelection.ENHANCED_TRANSMISSION_SELECTION
-        and tables.tc_bw[number]
+        if number >= classes and selection == ETS and tables.tc_bw[number]
     ]
     if beyond:
         return f"traffic class {beyond[0]} has a share, and there are {classes}"
     return None
 
 
-def without_idle_shares(tables: Tables) -> Tables:
-    """A bandwidth means something in ETS classes only; some peers give others one, too."""
-    first, second, third, fourth, fifth, sixth, seventh, eighth = (
-        share if selection == TransmissionSelection.ENHANCED_TRANSMISSION_SELECTION else 0
-        for share, selection in zip(tables.tc_bw, tables.tc_tsa, strict=True)
+def fault_of_remote_tables(tables: Tables, settings: DcbxSettings) -> str | None:
+    """Why they cannot take the place of this side's. Its own lossless priorities have to be possible with them."""
+    selections = KNOWN_SELECTIONS if settings.credit_based_shaper else KNOWN_SELECTIONS - {CREDIT_BASED_SHAPER}
+    return fault_of_tables(tables, settings.classes, selections) or fault_of_pfc(
+        settings.pfc, tables, settings.capability
     )
-    return replace(tables, tc_bw=(first, second, third, fourth, fifth, sixth, seventh, eighth))
+
+
+def without_idle_shares(tables: Tables) -> Tables:
+    """A share of a class that is not ETS means nothing (sheet 1.1), and goes no further."""
+    shares = [share if selection == ETS else 0 for share, selection in zip(tables.tc_bw, tables.tc_tsa, strict=True)]
+    return replace(tables, tc_bw=eight(shares))
 
 
 def fault_of_pfc(enable: int, tables: Tables, capability: int) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from protocols.dcbx.model import Application
 from protocols.dcbx.port import DcbxPort
-from protocols.dcbx.settings import Body, DcbxSettings, Neighbor, PeerKey, Tables
+from protocols.dcbx.settings import Body, DcbxResult, DcbxSettings, Neighbor, PeerKey, Tables
 
 LOW, HIGH = bytes.fromhex("020000000a01"), bytes.fromhex("020000000b01")
 
@@ -50,3 +50,20 @@ def converge(one: End, other: End, most: int = 20) -> int:
 
 def willing(settings: DcbxSettings, yes: bool = True) -> DcbxSettings:
     return replace(settings, ets_willing=yes, pfc_willing=yes, apps_willing=yes)
+
+
+def assert_possible(result: DcbxResult, settings: DcbxSettings) -> None:
+    """What is in operation can be on such a NIC, told without the project's own rules."""
+    ets, pfc = result.ets.operational, result.pfc.operational
+    algorithms = {0, 2} | ({1} if settings.credit_based_shaper else set())
+    assert max(ets.prio_tc) < settings.classes and set(ets.tc_tsa) <= algorithms
+    shares = [bw for bw, tsa in zip(ets.tc_bw, ets.tc_tsa, strict=True) if tsa == 2]
+    assert sum(ets.tc_bw) == sum(shares) == (100 if shares else 0)
+    assert not any(ets.tc_bw[settings.classes :])
+    assert len({ets.prio_tc[n] for n in range(8) if pfc >> n & 1}) <= settings.capability
+    apps = result.app.operational
+    assert len({(one.selector, one.protocol) for one in apps}) == len(apps) <= 128 + len(settings.apps)
+    for one in apps:
+        assert one.priority in range(8) and one.selector in range(1, 6)
+        assert one.selector != 1 or one.protocol == 0 or one.protocol >= 1536
+        assert one.selector != 5 or one.protocol < 64

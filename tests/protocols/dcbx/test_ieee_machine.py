@@ -18,7 +18,20 @@ from protocols.dcbx.model import (
 )
 from protocols.dcbx.port import DcbxPort
 from protocols.dcbx.settings import DcbxResult, DcbxSettings, State, Tables
-from tests.support.dcbx import FCOE, HIGH, LOW, OTHERS, ROCE, SHARED, End, converge, key, neighbor, willing
+from tests.support.dcbx import (
+    FCOE,
+    HIGH,
+    LOW,
+    OTHERS,
+    ROCE,
+    SHARED,
+    End,
+    assert_possible,
+    converge,
+    key,
+    neighbor,
+    willing,
+)
 
 OURS = DcbxSettings(ets=SHARED, recommended=SHARED, pfc=0b1000, apps=(FCOE,))
 THEIRS = DcbxSettings(ets=OTHERS, recommended=OTHERS, pfc=0b0100, apps=(ROCE,))
@@ -107,7 +120,7 @@ def test_two_ends(one: bool, other: bool) -> None:
 
 
 def test_what_is_sent_is_what_is_in_operation() -> None:
-    """But for the recommendation (sheet 2)."""
+    """But for the recommendation, and applications that the peer has named (sheet 2)."""
     low, high = End(LOW, willing(OURS)), End(HIGH, THEIRS)
     converge(low, high)
     sent = [ieee.decode(subtype, body) for _, subtype, body in low.port.tlvs]
@@ -119,23 +132,18 @@ def test_what_is_sent_is_what_is_in_operation() -> None:
     ]
 
 
-def test_nobody_keeps_an_application_alive_for_another() -> None:
-    """Both learn; what one has no more is gone at both."""
-    low, high = End(LOW, willing(OURS)), End(HIGH, willing(replace(THEIRS, apps=())))
+def test_an_application_is_taken_back() -> None:
+    """Also when both take over what the other names: neither gives it back to its owner for the owner's own."""
+    low, high = End(LOW, willing(OURS)), End(HIGH, willing(THEIRS))
     converge(low, high)
-    assert high.port.result is not None and high.port.result.app.operational == (FCOE,)
     low.port.configure(replace(willing(OURS), apps=()), LOW)
     converge(low, high)
     for end in (low, high):
-        assert end.port.result is not None and end.port.result.app.operational == ()
-
-
-def test_a_share_without_ets_is_none() -> None:
-    strict = Tables(tc_bw=(100, 0, 0, 0, 0, 0, 0, 0))
-    assert told(willing(OURS), recommendation(strict)).ets.operational == Tables()
+        assert end.port.result is not None and end.port.result.app.operational == (ROCE,)
 
 
 TWO: Eight = (0, 1, 0, 0, 0, 0, 0, 0)
+SINGLE = Tables()
 
 
 @pytest.mark.parametrize(
@@ -145,16 +153,34 @@ TWO: Eight = (0, 1, 0, 0, 0, 0, 0, 0)
         (Tables((3, 0, 0, 0, 0, 0, 0, 0), OTHERS.tc_tsa, OTHERS.tc_bw), "traffic class 3, and there are 3"),
         (Tables(TWO, (2, 2, 0, 0, 0, 0, 0, 0), (100, 100, 0, 0, 0, 0, 0, 0)), "200 %"),
         (Tables(TWO, (2, 2, 0, 0, 0, 0, 0, 0), (0, 0, 0, 0, 0, 0, 0, 0)), "0 %"),
-        (Tables(TWO, (0, 0, 0, 0, 0, 0, 0, 0), (200, 0, 0, 0, 0, 0, 0, 0)), "bandwidth of 200 %"),
-        (Tables(TWO, (1, 0, 0, 0, 0, 0, 0, 0), (0, 0, 0, 0, 0, 0, 0, 0)), "credit based shaper"),
+        (Tables(TWO, (2, 2, 0, 0, 0, 0, 0, 0), (200, 0, 0, 0, 0, 0, 0, 0)), "200 %"),
+        (Tables(TWO, (0, 0, 0, 0, 0, 0, 0, 0), (0, 200, 0, 0, 0, 0, 0, 0)), "200 %"),
+        (Tables(TWO, (0, 1, 0, 0, 0, 0, 0, 0), (0, 0, 0, 0, 0, 0, 0, 0)), "transmission selection 1"),
+        (Tables(TWO, (0, 255, 0, 0, 0, 0, 0, 0), (0, 0, 0, 0, 0, 0, 0, 0)), "transmission selection 255"),
+        (Tables((0, 0, 0, 1, 2, 0, 0, 0), (0,) * 8, (0,) * 8), "PFC is asked for in 2 traffic classes, and 1"),
         (Tables(TWO, (2, 3, 0, 0, 0, 0, 0, 0), (100, 0, 0, 0, 0, 0, 0, 0)), "transmission selection 3"),
         (Tables(TWO, (2, 0, 0, 0, 2, 0, 0, 0), (50, 0, 0, 0, 50, 0, 0, 0)), "traffic class 4 has a share"),
     ],
 )
 def test_tables_that_cannot_be(tables: Tables, word: str) -> None:
-    result = told(willing(replace(OURS, classes=3)), recommendation(tables))
-    assert result.ets.operational == SHARED and result.ets.error and word in result.ets.reason
+    settings = willing(replace(OURS, classes=3, pfc=0b11000, capability=1, ets=SINGLE))
+    result = told(settings, recommendation(tables))
+    assert result.ets.operational == SINGLE and result.ets.error and word in result.ets.reason
     assert any(word in warning for warning in result.warnings)
+
+
+def test_a_share_without_ets_means_nothing() -> None:
+    given = Tables(TWO, (0, 2, 1, 0, 0, 0, 0, 0), (40, 100, 20, 0, 0, 0, 0, 0))
+    result = told(willing(replace(OURS, credit_based_shaper=True)), recommendation(given))
+    assert result.ets.operational == replace(given, tc_bw=(0, 100, 0, 0, 0, 0, 0, 0)) and not result.warnings
+    assert result.ets.remote == given
+
+
+def test_what_the_peer_does_itself_is_its_own() -> None:
+    """It may have algorithms of its vendor; absurdities are named, though nothing follows from them."""
+    vendors = EtsConfiguration(False, False, 8, TWO, (0,) * 8, (255,) * 8)
+    assert not told(willing(OURS), vendors).warnings
+    assert "transmission selection 9" in told(willing(OURS), replace(vendors, selection=(9,) * 8)).warnings[0]
 
 
 def test_more_lossless_classes_than_there_can_be() -> None:
@@ -201,9 +227,6 @@ def test_every_truncation_and_every_change_of_every_octet() -> None:
             port.heard(neighbor(HIGH, [*sound[:place], (oui, subtype, changed), *sound[place + 1 :]]))
             result = port.result
             assert result is not None
-            ets = result.ets.operational
-            assert max(ets.prio_tc) < 3 and set(ets.tc_tsa) <= {0, 1, 2}
-            assert sum(bw for bw, tsa in zip(ets.tc_bw, ets.tc_tsa, strict=True) if tsa == 2) in (0, 100)
-            assert len({ets.prio_tc[n] for n in range(8) if result.pfc.operational >> n & 1}) <= 2
+            assert_possible(result, settings)
             if result.ets.error or result.pfc.error or result.app.error:
                 assert result.warnings

@@ -15,6 +15,8 @@ from protocols.dcbx.model import (
     CEE_OUI,
     CeeApplication,
     CeeApplications,
+    CinPriority,
+    CinPriorityGroups,
     Control,
     Eight,
     Feature,
@@ -23,10 +25,11 @@ from protocols.dcbx.model import (
     LegacyTlv,
     PriorityGroups,
     SubTlv,
+    eight,
 )
 from protocols.dcbx.port import DcbxPort
 from protocols.dcbx.settings import DcbxResult, DcbxSettings, Dialect, Tables
-from tests.support.dcbx import FCOE, HIGH, LOW, SHARED, End, converge, key, neighbor, willing
+from tests.support.dcbx import FCOE, HIGH, LOW, SHARED, End, assert_possible, converge, key, neighbor, willing
 
 GROUPS = Tables((0, 0, 0, 1, 1, 1, 1, 2), (2, 2, 0, 0, 0, 0, 0, 0), (30, 70, 0, 0, 0, 0, 0, 0))
 OURS = DcbxSettings(dialect=Dialect.CEE, ets=SHARED, pfc=0b1000, apps=(FCOE,))
@@ -42,7 +45,7 @@ ALL_WELL = View(
     expired=True,
     heard=True,
     duplicated=False,
-    feature_agreed=True,
+    feature_versions_agreed=True,
     enabled=True,
     peer_enabled=True,
     willing=False,
@@ -66,8 +69,8 @@ BOTH = tuple(product((False, True), repeat=2))
         ({"heard": False, "dialect": Dialect.CIN}, "5", Use.LOCAL, False, False),
         ({"synced": False, "acknowledged": False}, "6", Use.UNCHANGED, False, False),
         ({"synced": False}, "13", Use.LOCAL, True, False),
-        ({"feature_agreed": False}, "9", Use.UNCHANGED, False, False),
         ({"duplicated": True}, "7", Use.LOCAL, False, True),
+        ({"feature_versions_agreed": False}, "9", Use.UNCHANGED, False, False),
         ({"enabled": False}, "10", Use.LOCAL, False, False),
         ({"peer_enabled": False}, "10", Use.LOCAL, False, False),
         ({"sound": False}, "11a", Use.LOCAL, False, True),
@@ -151,6 +154,7 @@ def peer_with(*sub_tlvs: SubTlv, acknowledged: int = 1) -> LegacyTlv:
     return LegacyTlv(LegacySubtype.CEE, (Control(0, 0, 1, acknowledged), *sub_tlvs))
 
 
+EDGES = (0, 1, 2, 3, 0x0F, 0x40, 0x7F, 0x80, 0xC8, 0xF0, 0xFE, 0xFF)
 SOUND = Feature(enable=True)
 PFC = LegacyPfc(SOUND, 0b0010, 8)
 
@@ -176,39 +180,18 @@ def test_two_controls_or_none() -> None:
         assert result.pfc.operational == 0b1000 and any("control" in warning for warning in result.warnings)
 
 
+def test_another_version_of_a_feature() -> None:
+    """It stays as it was (row 9), and the others do not."""
+    other = replace(PFC, feature=replace(SOUND, oper_version=1))
+    result = heard(peer_with(other, CeeApplications(SOUND, (CeeApplication(0x8906, 0, CEE_OUI, 1),))))
+    assert result.pfc.operational == 0b1000 and "another version" in result.pfc.reason
+    assert any("PFC: version 1" in warning for warning in result.warnings)
+    assert [one.priority for one in result.app.operational] == [0]
+
+
 def test_another_version() -> None:
     result = heard(LegacyTlv(LegacySubtype.CEE, (Control(1, 1, 1, 1), PFC)))
     assert result.pfc.operational == 0b1000 and any("version 1" in warning for warning in result.warnings)
-
-
-def test_groups_with_a_bandwidth_only() -> None:
-    """Of a Dell OS10 switch: classes of their own, so that the bandwidths sum up."""
-    groups = PriorityGroups(SOUND, (0,) * 8, (46, 1, 1, 48, 1, 1, 1, 1), 8)
-    tables = Tables((0,) * 8, (2,) * 8, (46, 1, 1, 48, 1, 1, 1, 1))
-    assert heard(peer_with(groups)).ets.operational == tables
-
-
-def test_another_peer_is_another_conversation() -> None:
-    """What the one before has said, and its numbers, are nothing to the next one."""
-    port = DcbxPort(willing(OURS), LOW)
-    first, second = bytes.fromhex("020000000c01"), bytes.fromhex("020000000d01")
-    for mac, number, enable in ((first, 9, 1), (second, 4, 2)):
-        tlv = LegacyTlv(LegacySubtype.CEE, (Control(0, 0, number, 1), replace(PFC, enable=enable)))
-        port.heard(neighbor(mac, [(CEE_OUI, *cee.encode(tlv))]))
-    port.lost(key(first))
-    assert port.result is not None
-    assert (port.result.pfc.remote, port.result.ack_no) == (2, 4)
-    assert not any("gone back" in warning for warning in port.result.warnings)
-
-
-def test_a_peer_that_has_started_anew_unheard() -> None:
-    """Its numbers begin again, and it has heard none of ours."""
-    port = DcbxPort(willing(OURS), LOW)
-    for number, acknowledged in ((9, 1), (3, 0)):
-        tlv = LegacyTlv(LegacySubtype.CEE, (Control(0, 0, number, acknowledged), PFC))
-        port.heard(neighbor(HIGH, [(CEE_OUI, *cee.encode(tlv))]))
-    assert port.result is not None and port.result.ack_no == 3
-    assert not any("gone back" in warning for warning in port.result.warnings)
 
 
 @pytest.mark.parametrize(
@@ -217,13 +200,64 @@ def test_a_peer_that_has_started_anew_unheard() -> None:
         ((0, 1, 1, 1, 1, 1, 1, 1), (100, 100, 0, 0, 0, 0, 0, 0), "200 %"),
         ((0, 9, 1, 1, 1, 1, 1, 1), (50, 50, 0, 0, 0, 0, 0, 0), "group 9 is reserved"),
         ((0, 1, 2, 3, 0, 0, 0, 0), (25, 25, 25, 25, 0, 0, 0, 0), "4 groups, and 3"),
-        ((0, 0, 0, 0, 0, 0, 0, 0), (25, 25, 25, 25, 0, 0, 0, 0), "4 groups, and 3"),
+        ((0, 1, 2, 15, 0, 0, 0, 0), (25, 25, 50, 0, 0, 0, 0, 0), "4 groups, and 3"),
+        ((0, 0, 0, 0, 0, 0, 0, 0), (99, 0, 0, 0, 0, 0, 0, 0), "99 %"),
+        ((0, 0, 0, 0, 0, 0, 0, 0), (200, 156, 0, 0, 0, 0, 0, 0), "356 %"),
+        ((0, 1, 2, 0, 0, 0, 0, 0), (30, 30, 40, 0, 0, 0, 0, 0), "PFC is asked for in 2"),
     ],
 )
 def test_groups_that_cannot_be(ids: Eight, shares: Eight, word: str) -> None:
-    result = heard(peer_with(PriorityGroups(SOUND, ids, shares, 8)), willing(replace(OURS, classes=3)))
+    settings = willing(replace(OURS, classes=3, pfc=0b0110, capability=1))
+    result = heard(peer_with(PriorityGroups(SOUND, ids, shares, 8)), settings)
     assert (result.ets.operational, result.ets.error) == (SHARED, True)
     assert any(word in warning for warning in result.warnings)
+
+
+def test_groups_without_priorities_or_without_a_share() -> None:
+    """Switches send both. What no class is left for is the last one's that is there."""
+    ids: Eight = (0, 0, 0, 0, 4, 15, 0, 0)
+    shares: Eight = (40, 10, 20, 30, 0, 0, 0, 0)
+    groups = PriorityGroups(SOUND, ids, shares, 8)
+    assert tables_of_cee(groups, 8)[0] == Tables(
+        (0, 0, 0, 0, 4, 5, 0, 0), (2, 2, 2, 2, 2, 0, 0, 0), (40, 10, 20, 30, 0, 0, 0, 0)
+    )
+    assert tables_of_cee(groups, 4)[0] == Tables(
+        (0, 0, 0, 0, 2, 3, 0, 0), (2, 2, 2, 0, 0, 0, 0, 0), (40, 10, 50, 0, 0, 0, 0, 0)
+    )
+    assert tables_of_cee(groups, 3)[0] == Tables(
+        (0, 0, 0, 0, 1, 2, 0, 0), (2, 2, 0, 0, 0, 0, 0, 0), (40, 60, 0, 0, 0, 0, 0, 0)
+    )
+    assert tables_of_cee(groups, 2) == (None, "3 groups, and 2 traffic classes")
+
+
+@pytest.mark.parametrize(
+    ("priorities", "word"),
+    [
+        ((CinPriority(0, 0, 50), *((CinPriority(0, 0, 7),) * 7)), "the group 0 have 99 %"),
+        ((CinPriority(0, 1, 100), *((CinPriority(7, 2, 0),) * 7)), "before the others"),
+        ((CinPriority(0, 3, 100), *((CinPriority(7, 2, 0),) * 7)), "before the others"),
+    ],
+)
+def test_cin_groups_that_cannot_be(priorities: tuple[CinPriority, ...], word: str) -> None:
+    tables, fault = tables_of_cin(CinPriorityGroups(SOUND, (100, 0, 0, 0, 0, 0, 0, 0), priorities), 8)
+    assert tables is None and word in fault
+
+
+@given(st.lists(st.integers(0, 7), min_size=8, max_size=8))
+def test_parts_of_a_group_sum_to_all_of_it(places: list[int]) -> None:
+    """lldpad refuses a group whose priorities have 99 % of it."""
+    said = cin_groups(Tables(eight(places), (2,) * 8, (13, 13, 13, 13, 12, 12, 12, 12)), SOUND)
+    for number in set(places):
+        assert sum(one.percent for one in said.priorities if one.group == number) == 100
+    assert sum(said.bandwidth) == 100, "also where nobody is in a group"
+
+
+def test_a_class_without_a_share_is_not_strict() -> None:
+    """Unless no class has one: then there is nothing to share."""
+    some = Tables((0, 1, 0, 0, 0, 0, 0, 0), (2, 2, 0, 0, 0, 0, 0, 0), (100, 0, 0, 0, 0, 0, 0, 0))
+    none = replace(some, tc_bw=(0,) * 8)
+    assert cee_groups(some, SOUND, 8).group_ids[:2] == (0, 1)
+    assert cee_groups(none, SOUND, 8).group_ids == (15,) * 8
 
 
 def test_applications_of_others_are_left_alone() -> None:
@@ -273,13 +307,10 @@ def test_every_truncation_and_every_change_of_every_octet(dialect: Dialect) -> N
     before = results(here)[0].ets.operational
     ((oui, subtype, body),) = there.port.tlvs
     changes = [body[:length] for length in range(len(body))]
-    changes += [body[:at] + bytes([octet]) + body[at + 1 :] for at in range(len(body)) for octet in (0, 1, 0x7F, 0xFF)]
+    changes += [body[:at] + bytes([octet]) + body[at + 1 :] for at in range(len(body)) for octet in EDGES]
     for changed in changes:
         here.port.heard(neighbor(HIGH, [(oui, subtype, changed)]))
-        result = results(here)[0]
-        ets = result.ets.operational
-        assert max(ets.prio_tc) < 3
-        assert sum(bw for bw, tsa in zip(ets.tc_bw, ets.tc_tsa, strict=True) if tsa == 2) in (0, 100)
+        assert_possible(results(here)[0], settings)
     here.port.lost(key(HIGH))
     converge(here, End(HIGH, replace(THEIRS, dialect=dialect)))
     assert results(here)[0].ets.operational == before

@@ -1,4 +1,4 @@
-"""Which dialect a port speaks with whom, and captured dialogues from one end."""
+"""Which dialect a port speaks with whom, and when none counts."""
 
 from dataclasses import replace
 
@@ -7,11 +7,8 @@ import pytest
 from protocols.dcbx import cee
 from protocols.dcbx.model import CEE_OUI, Application, Control, LegacySubtype, LegacyTlv
 from protocols.dcbx.port import DcbxPort
-from protocols.dcbx.settings import Body, DcbxResult, DcbxSettings, Dialect, State, Tables
-from protocols.lldp.codec import decode_lldpdu
-from protocols.lldp.tlvs import OrganizationalTlv
+from protocols.dcbx.settings import Body, DcbxResult, DcbxSettings, Dialect, State
 from tests.support.dcbx import FCOE, HIGH, LOW, SHARED, End, converge, key, neighbor, willing
-from tests.support.wire import captured
 
 OURS = DcbxSettings(ets=SHARED, recommended=SHARED, pfc=0b1000, apps=(FCOE,))
 OTHER = bytes.fromhex("020000000c01")
@@ -117,6 +114,34 @@ def test_what_was_heard_is_kept_as_it_came() -> None:
     assert result_of(port).heard == (broken,) and result_of(port).warnings
 
 
+@pytest.mark.parametrize("dialect", [Dialect.CEE, Dialect.CIN])
+def test_another_peer_in_place_of_the_first(dialect: Dialect) -> None:
+    """Numbers are a matter of two: none of the first one's counts, also where both were there for a while."""
+    settings = replace(OURS, dialect=dialect)
+    here, there = End(LOW, willing(settings)), End(HIGH, settings)
+    for bit in range(4):
+        there.port.configure(replace(settings, pfc=1 << bit), HIGH)
+        converge(here, there)
+    other, nobody = End(OTHER, replace(settings, pfc=0b10000)), End(LOW, settings)
+    for bit in range(2):
+        other.port.configure(replace(settings, pfc=0b10000 << bit), OTHER)
+        converge(other, nobody)
+    here.port.heard(other.said)
+    here.port.lost(key(HIGH))
+    result = result_of(here.port)
+    assert (result.state, result.pfc.remote, result.warnings) == (State.PEER, 0b100000, ())
+    converge(here, other)
+    assert result_of(here.port).pfc.operational == 0b100000
+
+
+def test_more_applications_than_a_tlv_holds() -> None:
+    apps = tuple(Application(1, 1, 0x9000 + number) for number in range(200))
+    for dialect, unsaid in ((Dialect.IEEE, 32), (Dialect.CEE, 123), (Dialect.CIN, 32)):
+        port = DcbxPort(replace(OURS, dialect=dialect, apps=apps), LOW)
+        assert f"the last {unsaid} applications are not announced" in result_of(port).warnings[0]
+        assert all(len(body) <= 507 for _, _, body in port.tlvs)
+
+
 def test_a_sequence_number_that_goes_back() -> None:
     """Named, and nothing of it is used; a peer that starts anew begins with 0 or 1."""
     here, there = End(LOW, willing(OURS)), End(HIGH, replace(OURS, dialect=Dialect.CEE))
@@ -145,62 +170,3 @@ def test_a_sequence_number_that_goes_back() -> None:
     anew = End(HIGH, replace(OURS, dialect=Dialect.CEE, pfc=2))
     converge(here, anew)
     assert result_of(here.port).pfc.operational == 2 and not result_of(here.port).warnings
-
-
-# Captured dialogues: we are one of the two lldpads.
-
-CEE_TABLES = Tables((0, 0, 0, 0, 1, 1, 1, 2), (2, 2, 0, 0, 0, 0, 0, 0), (25, 75, 0, 0, 0, 0, 0, 0))
-FIP, ISCSI = Application(3, 1, 0x8914), Application(4, 4, 3260)
-WILLING = willing(DcbxSettings())
-
-
-def replayed(name: str, us: bytes, settings: DcbxSettings) -> DcbxResult:
-    """What we come to when we hear what the other end said."""
-    port = DcbxPort(settings, us)
-    for _, data in captured(f"lldpad-dcbx-{name}.pcap"):
-        if data[6:12] == us or data[12:14] != b"\x88\xcc":
-            continue
-        pdu = decode_lldpdu(data[14:]).pdu
-        if pdu.ttl == 0:
-            port.lost(pdu.msap)
-            continue
-        bodies = [(tlv.oui, tlv.subtype, tlv.value) for tlv in pdu.optional if isinstance(tlv, OrganizationalTlv)]
-        port.heard(replace(neighbor(data[6:12], bodies), key=pdu.msap))
-    return result_of(port)
-
-
-def test_captured_ieee() -> None:
-    """A: not willing, ETS 40/60, PFC 3, FCoE. B: willing, adopts."""
-    result = replayed("ieee-nw-w", HIGH, WILLING)
-    assert result.dialect is Dialect.IEEE
-    assert (result.ets.operational, result.pfc.operational, result.app.operational) == (SHARED, 0b1000, (FCOE,))
-
-
-@pytest.mark.parametrize(("us", "own"), [(LOW, 0b1000), (HIGH, 0b100000)])
-def test_captured_tie(us: bytes, own: int) -> None:
-    """Both ends come to PFC 5, which is the higher address's."""
-    assert replayed("ieee-tie", us, replace(WILLING, pfc=own)).pfc.operational == 0b100000
-
-
-@pytest.mark.parametrize("name", ["cee-nw-w", "fallback"])
-def test_captured_cee(name: str) -> None:
-    """B of the capture ends with sequence number 1 and acknowledges 2, and so do we."""
-    result = replayed(name, HIGH, WILLING)
-    assert (result.dialect, result.seq_no, result.ack_no) == (Dialect.CEE, 1, 2)
-    assert (result.ets.operational, result.pfc.operational) == (CEE_TABLES, 0b1000)
-    assert set(result.app.operational) == {FCOE, ISCSI, FIP}
-
-
-def test_captured_cin() -> None:
-    """Five of its groups have priorities and no bandwidth; the other lldpad takes them."""
-    result = replayed("cin-nw-w", HIGH, WILLING)
-    assert (result.dialect, result.pfc.operational, result.app.operational) == (Dialect.CIN, 0b1000, (FCOE,))
-    groups = Tables((0, 1, 2, 3, 4, 5, 6, 7), (2, 2, 2, 2, 2, 2, 2, 0), (25, 75, 0, 0, 0, 0, 0, 0))
-    assert result.ets.operational == groups and not result.warnings
-
-
-def test_captured_silent_peer() -> None:
-    """A lldpad that comes to say more and more: its last word counts."""
-    result = replayed("ieee-silent-peer", bytes.fromhex("020000000d01"), WILLING)
-    assert result.state is State.PEER and result.ets.remote is not None and result.pfc.operational == 0b11000
-    assert {one.selector for one in result.app.operational} == {1, 2, 3, 4, 5}
