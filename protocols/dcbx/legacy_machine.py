@@ -310,8 +310,6 @@ class LegacyMachine:
         (_, groups), (_, pfc), _ = self.features
         if fault_of_pfc(pfc.operational, groups.operational, self.settings.capability):
             pfc.operational = self.settings.pfc
-        if fault_of_pfc(pfc.operational, groups.operational, self.settings.capability):
-            groups.operational = self.settings.ets
 
     def _notice(self, kind: FeatureKind, feature: FeatureMachine) -> None:
         """Row 1: what is said of it has changed since it was said, and goes with the next number."""

@@ -271,6 +271,55 @@ def test_applications_of_others_are_left_alone() -> None:
     assert [(one.priority, one.protocol) for one in result.app.operational] == [(4, 0x8906)]
 
 
+def test_five_hundred_applications() -> None:
+    """Eight priorities for each of 64 protocols have room in one TLV."""
+    table = tuple(CeeApplication(0x9000 + number, 0, CEE_OUI, 0xFF) for number in range(64))
+    result = heard(peer_with(CeeApplications(SOUND, table)))
+    assert result.app.operational == (FCOE,) and result.app.error
+    assert any("512 applications" in warning for warning in result.warnings)
+
+
+def test_all_strict() -> None:
+    """The one case in which no group has a share."""
+    result = heard(peer_with(PriorityGroups(SOUND, (15,) * 8, (0,) * 8, 8)))
+    assert (result.ets.operational, result.ets.error) == (Tables(), False)
+
+
+def test_a_tlv_that_comes_twice_counts_once() -> None:
+    port = DcbxPort(willing(OURS), LOW)
+    bodies = [(CEE_OUI, *cee.encode(peer_with(replace(PFC, enable=1 << number)))) for number in range(2)]
+    port.heard(neighbor(HIGH, bodies))
+    assert port.result is not None and port.result.pfc.operational == 1
+    assert any("twice" in warning for warning in port.result.warnings)
+
+
+def test_who_says_nothing_keeps_its_own() -> None:
+    """Row 2: to the peer it is as if the feature were not there."""
+    settings = replace(willing(OURS), advertise=False)
+    result = heard(peer_with(PFC), settings)
+    assert (result.pfc.operational, result.pfc.remote, result.pfc.reason) == (0b1000, 0b0010, "it is not advertised")
+    assert LegacyMachine(Dialect.CEE, settings).say() == ()
+
+
+def test_what_waits_fits_what_has_changed() -> None:
+    """PFC waits for an acknowledgement; meanwhile groups come with which it would take a class too many."""
+    spread: Eight = (0, 0, 0, 1, 0, 0, 0, 0)
+    settings = replace(willing(OURS), ets=Tables(), pfc=0b01000, capability=1)
+    lossless = replace(PFC, enable=0b11000)
+    machine = LegacyMachine(Dialect.CEE, settings)
+    together = PriorityGroups(SOUND, (0,) * 8, (100,) + (0,) * 7, 8)  # type: ignore[arg-type]
+    machine.run(settings, peer_with(lossless, together), several=False)
+    groups, pfc, _ = (feature for _, feature in machine.features)
+    assert pfc.operational == 0b11000
+    settings = replace(settings, pfc=0b10000)
+    machine.run(settings, peer_with(lossless, together), several=False)
+    assert (pfc.operational, pfc.row.number) == (0b11000, "6")
+    apart = PriorityGroups(SOUND, spread, (50, 50) + (0,) * 6, 8)  # type: ignore[arg-type]
+    machine.run(settings, peer_with(lossless, apart), several=False)
+    assert groups.operational.prio_tc == spread
+    assert (pfc.operational, pfc.row.number) == (0b10000, "6")
+
+
 def test_an_application_with_two_priorities() -> None:
     result = heard(peer_with(CeeApplications(SOUND, (CeeApplication(0x8906, 0, CEE_OUI, 0b11000),))))
     assert result.app.operational == (FCOE,) and result.app.error

@@ -164,9 +164,18 @@ def test_a_sequence_number_that_goes_back() -> None:
         )
         return oui, *cee.encode(LegacyTlv(tlv.subtype, changed))
 
+    def with_acknowledgement(number: int, body: Body) -> Body:
+        """A peer that has heard nothing from us yet."""
+        changed = cee.decode(body[1], body[2])
+        assert changed is not None
+        anew = tuple(replace(one, ack_no=number) if isinstance(one, Control) else one for one in changed.sub_tlvs)
+        return oui, *cee.encode(LegacyTlv(tlv.subtype, anew))
+
     here.port.heard(neighbor(HIGH, [with_number(2, 1)]))
     assert any("gone back" in warning for warning in result_of(here.port).warnings)
     assert result_of(here.port).pfc.operational == 0b1000
+    here.port.heard(neighbor(HIGH, [with_acknowledgement(0, with_number(2, 1))]))
+    assert result_of(here.port).pfc.remote == 1 and not result_of(here.port).warnings
     anew = End(HIGH, replace(OURS, dialect=Dialect.CEE, pfc=2))
     converge(here, anew)
     assert result_of(here.port).pfc.operational == 2 and not result_of(here.port).warnings
