@@ -18,7 +18,17 @@ from protocols.dcbx.model import (
     IeeeTlv,
     PfcConfiguration,
 )
-from protocols.dcbx.settings import MOST_SAID, AppResult, Body, DcbxSettings, Dialect, EtsResult, PfcResult, Tables
+from protocols.dcbx.settings import (
+    MOST_SAID,
+    PRIORITIES,
+    AppResult,
+    Body,
+    DcbxSettings,
+    Dialect,
+    EtsResult,
+    PfcResult,
+    Tables,
+)
 from protocols.dcbx.validity import (
     SELECTIONS_OF_PEERS,
     fault_of_applications,
@@ -133,7 +143,7 @@ def operate(settings: DcbxSettings, peer: IeeePeer, wins_tie: bool) -> IeeeOutco
     app, faults = _app(settings, peer)
     wrong = [f"ETS of the peer is not used: {ets.reason}"] if ets.error else []
     wrong += [f"PFC of the peer is not used: {pfc.reason}"] if pfc.error else []
-    return IeeeOutcome(ets, pfc, app, (*wrong, *faults, *_shortcomings(peer)))
+    return IeeeOutcome(ets, pfc, app, (*wrong, *faults, *_shortcomings(peer, ets.error)))
 
 
 def say(settings: DcbxSettings, outcome: IeeeOutcome) -> tuple[Body, ...]:
@@ -219,11 +229,16 @@ def merged_applications(own: tuple[Application, ...], others: tuple[Application,
     return own + tuple(one for one in others if (one.selector, one.protocol) not in known)
 
 
-def _shortcomings(peer: IeeePeer) -> list[str]:
-    """What in the peer's own settings is absurd, though nothing follows from it here."""
-    configuration = peer.configuration
-    if configuration is None:
-        return []
-    tables = Tables(configuration.priority_assignment, configuration.selection, configuration.bandwidth)
-    fault = fault_of_tables(tables, configuration.traffic_classes, SELECTIONS_OF_PEERS)
-    return [f"ETS in operation at the peer: {fault}"] if fault else []
+def _shortcomings(peer: IeeePeer, refused: bool) -> list[str]:
+    """What of the peer's is absurd, though nothing follows from it here. `refused`: its recommendation is, by name."""
+    found: list[str] = []
+    configuration, wish = peer.configuration, peer.recommendation
+    if configuration is not None:
+        tables = Tables(configuration.priority_assignment, configuration.selection, configuration.bandwidth)
+        fault = fault_of_tables(tables, configuration.traffic_classes, SELECTIONS_OF_PEERS)
+        found += [f"ETS in operation at the peer: {fault}"] if fault else []
+    if wish is not None and not refused:
+        tables = Tables(wish.priority_assignment, wish.selection, wish.bandwidth)
+        fault = fault_of_tables(tables, PRIORITIES, SELECTIONS_OF_PEERS)
+        found += [f"ETS that the peer recommends: {fault}"] if fault else []
+    return found

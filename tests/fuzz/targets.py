@@ -6,6 +6,7 @@ read as the same; what is shown is JSON.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -23,6 +24,8 @@ from evbagent.show_neighbors import render_neighbors
 from evbagent.tlvview import describe_tlv
 from evbagent.vsispec import parse_spec
 from protocols.dcbx import cee, ieee
+from protocols.dcbx.port import DcbxPort
+from protocols.dcbx.settings import DcbxSettings, Dialect, Neighbor
 from protocols.ecp import draft as draft_ecp
 from protocols.ecp import ratified as ratified_ecp
 from protocols.errors import DecodeError
@@ -43,6 +46,7 @@ from protocols.vdp import organizational
 from protocols.vdp import ratified as ratified_vdp
 from protocols.vdp.edition import Edition
 from protocols.vdp.organizational import OrganizationalTlv
+from tests.support.dcbx import assert_possible, willing
 from tests.support.lldpdus import read_pcap
 from tests.support.wire import STATION_MAC, port_settings
 
@@ -234,24 +238,50 @@ def stack(role: Role) -> Callable[[bytes], None]:
 
     def check(data: bytes) -> None:
         settings = port_settings(STATION_MAC, admin_status=dict.fromkeys(Scope, AdminStatus.TX_AND_RX), max_neighbors=4)
+        settings = replace(settings, dcbx=willing(DcbxSettings()))
         port = PortStack(role, settings, lambda: 1)
         now = SECOND
         if role is Role.BRIDGE:
             port.request(RelayAble(True), now)
         port.request(LinkState(True), now)
-        offset = 0
-        while offset + 2 <= len(data):
-            length = int.from_bytes(data[offset : offset + 2], "big")
-            offset += 2
+        for frame in _in_sequence(data):
             now += SECOND // 20
-            port.receive(data[offset : offset + length], now)
+            port.receive(frame, now)
             port.advance(now)
-            offset += length
         due = port.next_deadline()
         assert due is None or due > now, "it is never done"
         render_neighbors(neighbor_rows([("eth0", port.agents)]), details=True, now=0.0)
 
     return check
+
+
+def dcbx(data: bytes) -> None:
+    """One LLDPDU after the other, each with its length before it; in operation is never what cannot be."""
+    own = replace(willing(DcbxSettings(pfc=0b1000)), classes=3, capability=2)
+    ports = [DcbxPort(replace(own, dialect=dialect), STATION_MAC) for dialect in (None, *Dialect)]
+    for frame in _in_sequence(data):
+        source = frame[6:12]
+        key = 4, source, 3, source
+        values = [tlv.value for tlv in walk(frame[ETHERNET:]).tlvs if tlv.type == ORGANIZATIONAL and len(tlv.value) > 3]
+        neighbor = Neighbor(key, source, tuple((value[:3], value[3], value[4:]) for value in values))
+        for port in ports:
+            if values:
+                port.heard(neighbor)
+            else:
+                port.lost(key)
+            assert port.result is not None
+            assert_possible(port.result, own)
+            for _, _, body in port.tlvs:
+                assert len(body) <= 507
+
+
+def _in_sequence(data: bytes) -> Iterator[bytes]:
+    offset = 0
+    while offset + 2 <= len(data):
+        length = int.from_bytes(data[offset : offset + 2], "big")
+        offset += 2
+        yield data[offset : offset + length]
+        offset += length
 
 
 def control(data: bytes) -> None:
@@ -319,6 +349,7 @@ TARGETS: Mapping[str, Target] = {
     "frame": Target(frame, frames),
     "capture": Target(capture, lambda: files("pcaps/*.pcap", "../shared/pcaps/*.pcap", "../shared/pcaps/*.pcapng*")),
     "recording": Target(recording, lambda: files("tests/replay/recordings/*.jsonl")),
+    "dcbx": Target(dcbx, sequences),
     "station": Target(stack(Role.STATION), sequences),
     "bridge": Target(stack(Role.BRIDGE), sequences),
     "control": Target(control, lambda: REQUESTS),

@@ -183,6 +183,14 @@ def test_what_the_peer_does_itself_is_its_own() -> None:
     assert "transmission selection 9" in told(willing(OURS), replace(vendors, selection=(9,) * 8)).warnings[0]
 
 
+def test_absurdities_are_named_also_where_nobody_would_follow() -> None:
+    """What this NIC alone cannot have is no absurdity."""
+    absurd = recommendation(replace(OTHERS, tc_bw=(200, 0, 0, 0, 0, 0, 0, 0)))
+    assert "200 %" in told(replace(OURS, ets_willing=False), absurd).warnings[0]
+    assert not told(replace(OURS, ets_willing=False, classes=1), recommendation(OTHERS)).warnings
+    assert len(told(willing(OURS), absurd).warnings) == 1
+
+
 def test_more_lossless_classes_than_there_can_be() -> None:
     spread = Tables((0, 1, 2, 3, 4, 5, 6, 7))
     result = told(replace(willing(OURS), ets=spread, capability=2), pfc(0b111))
