@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +36,7 @@ class Agent:
         *,
         role: str | None = None,
         config: str = "",
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.namespace = namespace
         self.config = directory / f"agent-{namespace.name}.toml"
@@ -44,6 +45,7 @@ class Agent:
         self.process: subprocess.Popen[Any] | None = None
         self._interfaces = tuple(interfaces)
         self._role = role
+        self._env = dict(env or {})
         self._checked = 0
         self.config.write_text(config)
 
@@ -79,7 +81,7 @@ class Agent:
         self._checked = 0
         with self.log.open("a") as log:
             self.process = self.namespace.popen(
-                self.command, stdout=log, stderr=subprocess.STDOUT, env=environment(), cwd=ROOT
+                self.command, stdout=log, stderr=subprocess.STDOUT, env=environment() | self._env, cwd=ROOT
             )
 
     def stop(self) -> int:
