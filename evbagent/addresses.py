@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Any
 
 from evbagent import rtnl
-from evbagent.rtnl import (  # type: ignore[attr-defined]  # pyroute2's class, without importing its package
+from evbagent.rtnl import (
     NetlinkError,
     RequestSocket,
-    _Selective,
+    Selective,
     nlmsg,
 )
 from protocols.lldp.addresses import AddressFamily
@@ -60,7 +60,7 @@ class HostAddress:
         return self.octets == bytes(15) + b"\1"
 
 
-class AddressMessage(_Selective, nlmsg):
+class AddressMessage(Selective, nlmsg):
     """RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR."""
 
     fields = (("family", "B"), ("prefix_length", "B"), ("flags", "B"), ("scope", "B"), ("index", "I"))
@@ -125,7 +125,7 @@ class AddressTable:
             self._listed = None
 
 
-class ForwardingMessage(_Selective, nlmsg):
+class ForwardingMessage(Selective, nlmsg):
     """RTM_NEWNETCONF, RTM_GETNETCONF."""
 
     fields = (("family", "B"), ("__pad", "3x"))

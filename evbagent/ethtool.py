@@ -13,10 +13,10 @@ from itertools import count
 
 from evbagent import rtnl
 from evbagent.attributes import attributes
-from evbagent.rtnl import (  # type: ignore[attr-defined]  # pyroute2's classes, without importing its package
+from evbagent.rtnl import (
     NLA_F_NESTED,
     RequestSocket,
-    _Selective,
+    Selective,
     nla,
     nlmsg,
 )
@@ -135,21 +135,21 @@ class EthtoolSocket(RequestSocket):
         return int(_SHORT.unpack_from(answer.values()["CTRL_ATTR_FAMILY_ID"])[0])
 
 
-class ControlMessage(_Selective, nlmsg):
+class ControlMessage(Selective, nlmsg):
     """CTRL_CMD_GETFAMILY."""
 
     fields = (("cmd", "B"), ("version", "B"), ("reserved", "H"))
     nla_map = ((1, "CTRL_ATTR_FAMILY_ID", "cdata"), (2, "CTRL_ATTR_FAMILY_NAME", "asciiz"))
 
 
-class RequestHeader(_Selective, nla):
+class RequestHeader(Selective, nla):
     """Which interface is meant, and how the answer should look."""
 
     nla_flags = NLA_F_NESTED
     nla_map = ((1, "ETHTOOL_A_HEADER_DEV_INDEX", "uint32"), (3, "ETHTOOL_A_HEADER_FLAGS", "uint32"))
 
 
-class EthtoolMessage(_Selective, nlmsg):
+class EthtoolMessage(Selective, nlmsg):
     """Any of ethtool's messages: the header comes first in each, the others are known by their numbers."""
 
     fields = ControlMessage.fields

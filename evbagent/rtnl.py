@@ -46,6 +46,7 @@ SOL_NETLINK = 270
 NETLINK_CAP_ACK = 10
 NETLINK_EXT_ACK = 11
 RTMGRP_LINK = 1
+RTMGRP_DCB = 1 << 22
 SIOCGSKNS = 0x894C
 SO_RCVBUFFORCE = 33
 
@@ -76,7 +77,9 @@ def _message_classes() -> ModuleType:
 
 
 if TYPE_CHECKING:
-    from pyroute2.netlink import NLA_F_NESTED, nla, nlmsg
+    from pyroute2.netlink import NLA_F_NESTED as NLA_F_NESTED
+    from pyroute2.netlink import nla as nla
+    from pyroute2.netlink import nlmsg as nlmsg
 else:
     _classes = _message_classes()
     NLA_F_NESTED, nla, nlmsg = _classes.NLA_F_NESTED, _classes.nla, _classes.nlmsg
@@ -102,17 +105,28 @@ def _text(data: bytes, start: int, end: int) -> str:
 
 
 READERS: Mapping[str, Callable[[bytes, int, int], object]] = MappingProxyType(
-    {"uint8": _number("B"), "uint32": _number("I"), "int32": _number("i"), "cdata": _octets, "asciiz": _text}
+    {
+        "uint8": _number("B"),
+        "uint16": _number("H"),
+        "uint32": _number("I"),
+        "int32": _number("i"),
+        "cdata": _octets,
+        "asciiz": _text,
+    }
 )
 _ATTRIBUTE = struct.Struct("HH")
 _HEADER = struct.Struct("IHHII")
 _INT = struct.Struct("i")
 
 
-class _Selective:
-    """Decodes the attributes in `nla_map` to plain values, nested ones to their own class, and skips all others."""
+class Selective:
+    """Decodes the attributes in `nla_map` to plain values, nested ones to their own class, and skips all others.
+
+    `answer_map` takes its place for decoding where the kernel answers in another form than it is asked.
+    """
 
     nla_map: tuple[tuple[int, str, str], ...]
+    answer_map: tuple[tuple[int, str, str], ...] | None = None
     _wanted: Mapping[int, tuple[str, Callable[[bytes, int, int], object] | None, type[Any] | None]]
 
     def __init_subclass__(cls) -> None:
@@ -120,16 +134,16 @@ class _Selective:
         cls._wanted = MappingProxyType(
             {
                 number: (name, READERS.get(kind), None if kind in READERS else getattr(cls, kind))
-                for number, name, kind in cls.nla_map
+                for number, name, kind in (cls.answer_map if cls.answer_map is not None else cls.nla_map)
             }
         )
 
     def decode_nlas(self: Any, offset: int) -> None:
         data, wanted, attributes = self.data, self._wanted, self["attrs"]
-        last = self.offset + self.length - _ATTRIBUTE.size
-        while offset <= last:
+        end = min(self.offset + self.length, len(data))
+        while offset + _ATTRIBUTE.size <= end:
             length, number = _ATTRIBUTE.unpack_from(data, offset)
-            if length < _ATTRIBUTE.size:
+            if length < _ATTRIBUTE.size or offset + length > end:
                 break
             if (found := wanted.get(number & ATTRIBUTE_TYPE)) is not None:
                 name, read, nested = found
@@ -146,21 +160,21 @@ class _Selective:
         return dict(self["attrs"])
 
 
-class BridgePortAttributes(_Selective, nla):
+class BridgePortAttributes(Selective, nla):
     """IFLA_PROTINFO of an AF_BRIDGE message, IFLA_INFO_SLAVE_DATA of a bridge port."""
 
     nla_flags = NLA_F_NESTED
     nla_map = ((4, "IFLA_BRPORT_MODE", "uint8"),)
 
 
-class MacvlanAttributes(_Selective, nla):
+class MacvlanAttributes(Selective, nla):
     """IFLA_INFO_DATA of a macvlan or macvtap; of another kind the same number means something else."""
 
     nla_flags = NLA_F_NESTED
     nla_map = ((1, "IFLA_MACVLAN_MODE", "uint32"),)
 
 
-class LinkInfoAttributes(_Selective, nla):
+class LinkInfoAttributes(Selective, nla):
     """IFLA_LINKINFO."""
 
     nla_flags = NLA_F_NESTED
@@ -174,7 +188,7 @@ class LinkInfoAttributes(_Selective, nla):
     bridge_port = BridgePortAttributes
 
 
-class LinkMessage(_Selective, nlmsg):
+class LinkMessage(Selective, nlmsg):
     """RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK."""
 
     fields = (
@@ -208,14 +222,14 @@ class LinkMessage(_Selective, nlmsg):
     link_info = LinkInfoAttributes
 
 
-class NamespaceIdMessage(_Selective, nlmsg):
+class NamespaceIdMessage(Selective, nlmsg):
     """RTM_NEWNSID, RTM_GETNSID."""
 
     fields = (("rtgen_family", "B"), ("__pad", "3x"))
     nla_map = ((1, "NETNSA_NSID", "int32"), (3, "NETNSA_FD", "uint32"))
 
 
-class ErrorMessage(_Selective, nlmsg):
+class ErrorMessage(Selective, nlmsg):
     """NLMSG_ERROR with a capped request (NETLINK_CAP_ACK) and what the kernel has to say about it (NETLINK_EXT_ACK)."""
 
     fields = (
@@ -347,8 +361,8 @@ def messages(data: bytes) -> Iterator[tuple[int, int, int]]:
         offset += (length + 3) & ~3
 
 
-def subscribe(receive_buffer: int) -> socket.socket:
-    """A non-blocking socket that hears of every change of an interface."""
+def subscribe(receive_buffer: int, groups: int = RTMGRP_LINK) -> socket.socket:
+    """A non-blocking socket that hears of every change of an interface, or of what other groups are about."""
     monitor = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
     try:
         monitor.setblocking(False)
@@ -356,7 +370,7 @@ def subscribe(receive_buffer: int) -> socket.socket:
             monitor.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer)
         except PermissionError:  # only the first user namespace may pass the system's limit
             monitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        monitor.bind((0, RTMGRP_LINK))
+        monitor.bind((0, groups))
     except OSError:
         monitor.close()
         raise

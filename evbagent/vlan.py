@@ -15,7 +15,7 @@ from typing import Any
 from evbagent import rtnl
 from evbagent.netlink import MACVLAN_KINDS, Link, NetlinkError, RouteSocket
 from evbagent.policy import VLAN_MARK
-from evbagent.rtnl import (  # type: ignore[attr-defined]  # pyroute2's classes, without importing its package
+from evbagent.rtnl import (
     NLA_F_NESTED,
     RequestSocket,
     link_request,
