@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct, ValidationError, convert, field, to_builtins
 
+from evbagent.dcbxconfig import DcbxConfig, dcbx_wishes
 from evbagent.lldpconfig import LldpConfig
 from evbagent.switchconfig import SwitchConfig, switch_rules
 from evbagent.tables import Table, in_words
@@ -67,6 +68,7 @@ class UplinkConfig(Table, frozen=True):
     lldp: Mapping[str, Any] = field(default_factory=dict)
     evb: Mapping[str, Any] = field(default_factory=dict)
     vdp: Mapping[str, Any] = field(default_factory=dict)
+    dcbx: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Config(Table, frozen=True):
@@ -77,6 +79,7 @@ class Config(Table, frozen=True):
     lldp: LldpConfig = LldpConfig()
     evb: EvbConfig = EvbConfig()
     vdp: VdpConfig = VdpConfig()
+    dcbx: DcbxConfig = DcbxConfig()
     switch: SwitchConfig = SwitchConfig()
     uplink: Mapping[str, UplinkConfig] = field(default_factory=dict)
 
@@ -87,6 +90,7 @@ class Config(Table, frozen=True):
     def for_uplink(self, name: str) -> "UplinkSettings":
         """The settings of one uplink: the general ones, then each `[uplink."GLOB"]` that fits, in order."""
         role, lldp, evb, vdp = self.role, to_builtins(self.lldp), to_builtins(self.evb), to_builtins(self.vdp)
+        dcbx = to_builtins(self.dcbx)
         for glob, uplink in self.uplink.items():
             if not fnmatchcase(name, glob):
                 continue
@@ -94,9 +98,16 @@ class Config(Table, frozen=True):
             lldp = _merge(lldp, dict(uplink.lldp))
             evb = _merge(evb, dict(uplink.evb))
             vdp = _merge(vdp, dict(uplink.vdp))
+            dcbx = _merge(dcbx, dict(uplink.dcbx))
             if uplink.reflective_relay is not None:
                 evb["reflective-relay"] = uplink.reflective_relay
-        return UplinkSettings(role, convert(lldp, LldpConfig), convert(evb, EvbConfig), convert(vdp, VdpConfig))
+        return UplinkSettings(
+            role,
+            convert(lldp, LldpConfig),
+            convert(evb, EvbConfig),
+            convert(vdp, VdpConfig),
+            convert(dcbx, DcbxConfig),
+        )
 
 
 class UplinkSettings(Struct, frozen=True):
@@ -106,6 +117,7 @@ class UplinkSettings(Struct, frozen=True):
     lldp: LldpConfig
     evb: EvbConfig
     vdp: VdpConfig = VdpConfig()
+    dcbx: DcbxConfig = DcbxConfig()
 
 
 def load(file: Path | None) -> Config:
@@ -146,10 +158,14 @@ def _validate(document: dict[str, Any], file: Path) -> Config:
         raise ConfigError(f"{file}: {printable(in_words(str(error)))}") from error
     try:
         _check_destination(config.vdp.ecp_destination, "vdp")
+        dcbx_wishes(config.dcbx)
         for glob, uplink in config.uplink.items():
             _check_part(uplink.lldp, LldpConfig, f"uplink.{glob}.lldp")
             _check_part(uplink.evb, EvbConfig, f"uplink.{glob}.evb")
             vdp = _check_part(uplink.vdp, VdpConfig, f"uplink.{glob}.vdp")
+            # Parts that were right alone may not be right together.
+            dcbx = _merge(to_builtins(config.dcbx), dict(uplink.dcbx))
+            dcbx_wishes(_check_part(dcbx, DcbxConfig, f"uplink.{glob}.dcbx"), f"uplink.{glob}.dcbx")
             _check_destination(vdp.ecp_destination, f"uplink.{glob}.vdp")
         switch_rules(config.switch)
     except ValueError as error:
