@@ -9,6 +9,7 @@ from msgspec import to_builtins
 from evbagent.attachments import Attachments
 from evbagent.config import Config
 from evbagent.control import ControlError
+from evbagent.dcbxservice import DcbxService
 from evbagent.neighborview import neighbor_rows
 from evbagent.port import Port
 from evbagent.view import (
@@ -35,6 +36,7 @@ class Answers:
         view: Callable[[Port], PortView],
         attachments: Attachments,
         vsis: VsiService,
+        dcbx: DcbxService,
         config: Callable[[], Config],
         reload: Callable[[], str | None],
     ) -> None:
@@ -42,6 +44,7 @@ class Answers:
         self._view = view
         self._attachments = attachments
         self._vsis = vsis
+        self._dcbx = dcbx
         self._config = config
         self._reload = reload
 
@@ -75,7 +78,7 @@ class Answers:
                     )
                 ]
             case "dcbx":
-                return []
+                return [{"interface": view.link.name, **view.dcbx} for view in views if view.dcbx is not None]
         raise ControlError(f"there is no {what!r} to show")
 
     def holds(self, interface: str, condition: str) -> bool:
@@ -111,6 +114,10 @@ class Answers:
         """Read the configuration again. ControlError says what is wrong with it."""
         if fault := self._reload():
             raise ControlError(f"configuration not reloaded, the running one stays in force: {fault}")
+
+    def change_dcb(self, interface: str, action: str) -> list[dict[str, Any]]:
+        """Write DCB settings that have been agreed, or those of before."""
+        return self._dcbx.change(interface, action)
 
     def _matching(self, glob: str | None) -> Iterator[Port]:
         ports = sorted(self._ports.values(), key=lambda port: port.link.index)

@@ -20,6 +20,12 @@ VSI_REQUESTS = (
     ("preassociate-rr", "find out, and have resources reserved for the association"),
     ("deassociate", "end its association"),
 )
+DCBX_COMMANDS = (
+    ("show", "local, remote and in operation beside each other, and why it is so"),
+    ("diff", "what of it the NIC does not have"),
+    ("apply", "write that to the NIC now"),
+    ("restore", "give the NIC back the settings that it had before evbagent changed any"),
+)
 SHOWN = ("neighbors", "interfaces", "evb", "vsis", "dcbx", "statistics", "config")
 
 
@@ -95,6 +101,13 @@ def _parser() -> argparse.ArgumentParser:
     which = deassociate.add_mutually_exclusive_group(required=True)
     which.add_argument("--instance", metavar="ID", help="this VSI")
     which.add_argument("--all", action="store_true", help="every VSI")
+
+    dcbx = group(commands, "dcbx", "data center bridging: what both ends want, what is agreed, what the NIC has")
+    for name, help_text in DCBX_COMMANDS:
+        one = command(dcbx, name, _dcbx, help_text)
+        one.set_defaults(action=name)
+        looks = name in ("show", "diff")
+        one.add_argument("interface", nargs="?" if looks else None, metavar="IFGLOB" if looks else "IF")
 
     show = command(commands, "show", _show, "ask the running agent")
     show.add_argument("what", choices=SHOWN)
@@ -258,6 +271,12 @@ def _switch_deassociate(arguments: argparse.Namespace) -> int:
     from evbagent.commands_vsi import switch_deassociate
 
     return switch_deassociate(arguments)
+
+
+def _dcbx(arguments: argparse.Namespace) -> int:
+    from evbagent.commands_dcbx import run
+
+    return run(arguments)
 
 
 def _show(arguments: argparse.Namespace) -> int:

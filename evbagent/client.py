@@ -113,13 +113,20 @@ class Client:
     ) -> list[dict[str, Any]]:
         """Have the switch deassociate an instance, those on some interfaces (a glob), or everything; returns which."""
         arguments = {"interface": interface, "instance": instance, "all": everything}
-        withdrawn: list[dict[str, Any]] = []
-        with self._stream("switch-deassociate", arguments) as stream:
+        return self._change("switch-deassociate", arguments, "withdrawn")
+
+    def change_dcb(self, interface: str, action: str) -> list[dict[str, Any]]:
+        """Have what has been agreed written to the NIC (`apply`), or what was there before (`restore`)."""
+        return self._change("dcbx", {"interface": interface, "action": action}, "changes")
+
+    def _change(self, operation: str, arguments: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+        done: list[dict[str, Any]] = []
+        with self._stream(operation, arguments) as stream:
             stream.settimeout(REPLY_SECONDS)
             _say(stream, b'{"confirmed":true}', self._path)
             while not (part := _next(stream, self._path)).get("done"):
-                withdrawn += _checked(part, "withdrawn")
-        return withdrawn
+                done += _checked(part, key)
+        return done
 
     def reload(self) -> None:
         """Have the agent read its configuration again. ClientError says what is wrong with it; it is not used then."""

@@ -64,6 +64,9 @@ class Handler(Protocol):
     def reload(self) -> None:
         """Read the configuration again."""
 
+    def change_dcb(self, interface: str, action: str) -> list[dict[str, Any]]:
+        """Have the NIC's DCB settings written, or restored, and say what has been changed."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
@@ -237,6 +240,9 @@ class ControlServer:
                 self._order(withdraw, "withdrawn", asker)
             case "reload":
                 self._order(self._reload, "", asker)
+            case "dcbx":
+                change = partial(self._handler.change_dcb, request["interface"], request["action"])
+                self._order(change, "changes", asker)
 
     def _reload(self) -> list[dict[str, Any]]:
         self._handler.reload()

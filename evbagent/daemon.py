@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import count
 from secrets import randbits
@@ -14,6 +15,7 @@ from evbagent.answers import Answers
 from evbagent.attachments import AttachmentEvent, Attachments
 from evbagent.config import Config, ConfigError, UplinkSettings, load
 from evbagent.control import ControlServer
+from evbagent.dcbxservice import DcbxService
 from evbagent.driver import PortDriver, boottime
 from evbagent.events import attachment_event, forwarding_event
 from evbagent.hairpin import flags_left_behind
@@ -36,11 +38,13 @@ from evbagent.vsiservice import VsiService
 from evbagent.watchdog import Watchdog
 from protocols.evb.status import Role
 from protocols.port import (
+    DcbxChanged,
     Event,
     ForwardingChanged,
     LinkState,
     NeighborEvent,
     NewSettings,
+    PortSettings,
     WarningsChanged,
 )
 from protocols.stack import PortStack
@@ -79,6 +83,9 @@ class Daemon:
             self._teller,
             options.observe,
         )
+        self._dcbx = DcbxService(
+            self._ports, options.state_dir, self._teller.publish, self._touch, self._apply_settings, options.observe
+        )
         self._surroundings: Surroundings | None = None
         self._left_behind: dict[str, bool] = {}
         self._overflows = 0
@@ -97,6 +104,7 @@ class Daemon:
             self._left_behind = flags_left_behind(self._state.previous())
             self._monitor.start(loop)
             self._host.start(loop)
+            self._dcbx.start(loop)
             self._vsis.start()
             for link in list(self._monitor.links.values()):
                 self._consider(link)
@@ -105,7 +113,7 @@ class Daemon:
             self._follow_answers()
             self._state.write()
             answers = Answers(
-                self._ports, self._view, self._attachments, self._vsis, lambda: self._config, self._reload
+                self._ports, self._view, self._attachments, self._vsis, self._dcbx, lambda: self._config, self._reload
             )
             self._teller.control = ControlServer(self._options.state_dir / "control.sock", answers)
             await self._teller.control.start()
@@ -139,10 +147,7 @@ class Daemon:
         """Serve the link if it is an uplink."""
         if not is_uplink(link, self._globs):
             return
-        settings = self._settings(link.name)
-        self._host.serve(link, announces_medium(settings.lldp))
-        role = Role(settings.role)
-        made = self._options.permitted(port_settings(link, settings, self._host.facts))
+        role, made = self._port_settings(link)
         recorder = self._options.recorder(link.name, role, made, self._config)
         sequences = recorder.sequence(_first_sequence) if recorder else _first_sequence
         stack = PortStack(role, made, sequences, self._vsis.policy, link.index)
@@ -151,6 +156,7 @@ class Daemon:
         except OSError as error:
             log.warning("%s: cannot be served: %s", link.name, error)
             self._host.forget(link.index)
+            self._dcbx.forget(link.index)
             return
         port = Port(self._route, link, role, stack, utc(boottime()), may_change=not self._options.observe)
         self._ports[link.index] = port
@@ -172,6 +178,7 @@ class Daemon:
         port.driver.request(LinkState(link.enabled))
         self._attachments.answer(link.index, forwarding_mode(stack), stack.forwarding.reason)
         self._vsis.port_ready(port)
+        self._dcbx.port_ready(port)
         self._touch(port)
 
     def _update(self, port: Port, link: Link) -> None:
@@ -195,6 +202,7 @@ class Daemon:
             log.info("%s: link %s", link.name, "up" if link.enabled else "down")
             self._teller.publish(port, {"event": "link", "oper-status": link.oper_status})
             port.driver.request(LinkState(link.enabled))
+            self._dcbx.link_changed(port)
         self._touch(port)
 
     def _remove(self, port: Port) -> None:
@@ -205,6 +213,7 @@ class Daemon:
             port.driver.close()
         self._host.forget(port.link.index)
         self._vsis.port_gone(port)
+        self._dcbx.forget(port.link.index, port.link.index in self._monitor.links)
         self._attachments.uplink_gone(port.link.index)
         del self._ports[port.link.index]
         self._state.mark_dirty()
@@ -225,6 +234,8 @@ class Daemon:
                 # What is asked for is answered at once, most of the time, and that is what readers want to know.
                 self._state.mark_dirty(PENDING_US if status.pending and status.state is was else 0)
                 return
+            case DcbxChanged():
+                self._dcbx.changed(port)
             case WarningsChanged(warnings):
                 self._teller.warn(port, warnings, port.warnings)
                 port.warnings = warnings
@@ -304,12 +315,17 @@ class Daemon:
     def _apply_settings(self, port: Port) -> None:
         """Tells the machines if there is anything new."""
         assert port.driver is not None
-        configured = self._settings(port.link.name)
-        self._host.serve(port.link, announces_medium(configured.lldp))
-        settings = self._options.permitted(port_settings(port.link, configured, self._host.facts))
+        _, settings = self._port_settings(port.link)
         if settings != port.stack.settings:
             port.driver.request(NewSettings(settings))
             self._touch(port)
+        self._dcbx.configured(port)
+
+    def _port_settings(self, link: Link) -> tuple[Role, PortSettings]:
+        configured, dcbx = self._dcbx.prepare(link, self._settings(link.name))
+        self._host.serve(link, announces_medium(configured.lldp))
+        made = self._options.permitted(port_settings(link, configured, self._host.facts))
+        return Role(configured.role), replace(made, dcbx=dcbx)
 
     def _host_changed(self) -> None:
         for port in list(self._ports.values()):
@@ -362,6 +378,7 @@ class Daemon:
         await withdraw_relay(self._ports.values())
         for port in self._ports.values():
             port.say_goodbye()
+        self._dcbx.close()
         if self._teller.control:
             self._teller.control.close()
         self._monitor.close()

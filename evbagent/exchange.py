@@ -1,4 +1,4 @@
-"""Clients that have something changed: VSIs associated by a station, or deassociated by a switch.
+"""Clients that have something changed: VSIs, from either end, and DCB settings.
 
 They say it on a stream of their own, so that no answer is lost on the way to a client that reads. Who may say it is the
 kernel's word: a stream that was asked for at the socket of those who may change something is theirs; on others, which

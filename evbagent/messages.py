@@ -15,8 +15,9 @@ MAX_UNANSWERED = 1 << 16
 """Requests of one VSI session; what is asked beyond is refused."""
 MAX_SOCKET_PATH = 107
 
-CHANGING = ("vsi", "switch-deassociate", "reload")
+CHANGING = ("vsi", "switch-deassociate", "dcbx", "reload")
 OPERATIONS = ("ping", "show", "watch", "wait", *CHANGING)
+DCB_ACTIONS = ("apply", "restore")
 SHOWN = ("neighbors", "interfaces", "evb", "vsis", "dcbx", "statistics", "config")
 
 
@@ -58,7 +59,7 @@ def check_request(request: dict[str, Any]) -> dict[str, Any]:
     operation = request.get("op")
     if operation not in OPERATIONS:
         raise BadRequest(f"op: {operation!r:.40} is none of {', '.join(OPERATIONS)}")
-    _check_text(request, "interface", required=operation in ("wait", "vsi"))
+    _check_text(request, "interface", required=operation in ("wait", "vsi", "dcbx"))
     if operation == "show" and request.get("what") not in SHOWN:
         raise BadRequest(f"what: {request.get('what')!r:.40} is none of {', '.join(SHOWN)}")
     if operation == "wait":
@@ -67,6 +68,8 @@ def check_request(request: dict[str, Any]) -> dict[str, Any]:
         number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
         if timeout is not None and not (number and 0 <= timeout <= 1e9):
             raise BadRequest("timeout: is a number of seconds, or null")
+    if operation == "dcbx" and request.get("action") not in DCB_ACTIONS:
+        raise BadRequest(f"action: {request.get('action')!r:.40} is none of {', '.join(DCB_ACTIONS)}")
     if operation == "switch-deassociate":
         _check_withdrawal(request)
     return request

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from msgspec.json import encode
 
 from evbagent.attachments import Attachments
+from evbagent.dcbxuplink import DcbUplink
 from evbagent.driver import PortDriver
 from evbagent.hairpin import HairpinPort
 from evbagent.netlink import Link, NetlinkError, RouteSocket
@@ -41,6 +42,7 @@ class Port:
     hairpin: HairpinPort | None = None
     warnings: tuple[str, ...] = ()
     surroundings: tuple[str, ...] = ()
+    dcb: DcbUplink | None = None
     fragment: bytes | None = None
 
     def take_charge(self, left_behind: dict[str, bool]) -> None:
@@ -85,8 +87,9 @@ class Port:
             for device in attachments.of(self.link.index)
             if not attachments.conforms(device)
         ]
-        warnings = (*self.warnings, *self.surroundings, *unmet)
-        return PortView(self.link, self.role, self.stack, self.since, bridge_port, warnings)
+        warnings = (*self.warnings, *self.surroundings, *(self.dcb.warnings if self.dcb else ()), *unmet)
+        dcbx = self.dcb.document(self.stack) if self.dcb else None
+        return PortView(self.link, self.role, self.stack, self.since, bridge_port, warnings, dcbx)
 
     def pieces(self, links: Mapping[int, Link], attachments: Attachments, vsis: list[bytes]) -> list[bytes]:
         """Its JSON for the state file, `vsis` being that of its VSIs."""

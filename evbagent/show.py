@@ -21,6 +21,10 @@ def render(what: str, data: Any, details: bool = False) -> str:
         from evbagent.show_neighbors import render_neighbors
 
         return render_neighbors(data, details)
+    if what == "dcbx" and not details:
+        from evbagent.show_dcbx import render_dcbx
+
+        return render_dcbx(data)
     if details or what not in _TABLES:
         return "\n".join(_details(row) for row in data)
     return _TABLES[what](data)
@@ -186,6 +190,18 @@ def _vsi_event(event: Row) -> str:
     return f"{escape(vsi.get('vsi-id'))} {state}{was}{filters}" + _because(vsi)
 
 
+def _dcbx_event(event: Row) -> str:
+    return f"{escape(event.get('dialect') or 'no version')}{_because(event)}"
+
+
+def _dcb_event(event: Row) -> str:
+    changes = [
+        f"{escape(change.get('key'))} {escape(change.get('nic'))} -> {escape(change.get('wanted'))}"
+        for change in event.get("changes") or ()
+    ]
+    return "; ".join([*changes, *([escape(event["error"])] if event.get("error") else [])])
+
+
 def _many_neighbors_event(event: Row) -> str:
     return f"{_value(event.get('too-many-neighbors'))} in {escape(event.get('scope'))}"
 
@@ -199,6 +215,8 @@ _EVENTS: Mapping[str, Callable[[Row], str]] = {
     "attachment": _attachment_event,
     "vsi": _vsi_event,
     "configuration": _configuration_event,
+    "dcbx": _dcbx_event,
+    "dcb-written": _dcb_event,
     "link": lambda event: escape(event.get("oper-status")),
     "warning": lambda event: escape(event.get("warning")),
     "overflow": lambda event: f"{escape(event.get('lost'))} events lost: they came faster than they were read",

@@ -50,6 +50,7 @@ class PortView:
     forwarding_since: str
     bridge_port: BridgePortView | None
     warnings: tuple[str, ...]
+    dcbx: Json | None = None
 
 
 def uplink_document(port: PortView, attachments: Attachments) -> Json:
@@ -73,7 +74,7 @@ def uplink_document(port: PortView, attachments: Attachments) -> Json:
             for scope, agent in port.stack.agents.items()
         ],
         "evb": evb_document(port.stack),
-        "dcbx": None,
+        "dcbx": port.dcbx,
         "bridge-port": port.bridge_port.document() if port.bridge_port else None,
         "attachments": [attachment_document(device, attachments) for device in attachments.of(port.link.index)],
         "warnings": list(port.warnings),

@@ -44,6 +44,9 @@ class Handler:
         if self.broken:
             raise ControlError("evbagent.toml: nonsense")
 
+    def change_dcb(self, interface: str, action: str) -> Any:
+        raise ControlError("no DCB here")
+
     def holds(self, interface: str, condition: str) -> bool:
         if self.broken:
             raise ControlError("broken")

@@ -49,6 +49,9 @@ class Handler:
         if self.fault:
             raise ControlError(self.fault)
 
+    def change_dcb(self, interface: str, action: str) -> Any:
+        raise ControlError("no DCB here")
+
     def holds(self, interface: str, condition: str) -> bool:
         if condition == "rain":
             raise ControlError("cannot wait for 'rain'")

@@ -89,7 +89,30 @@ UPLINK: dict[str, Any] = {
     ],
     "evb": {"local": {"evb-mode": "station"}, "remote": None, "operational": {}},
     "vsis": [VSI],
-    "dcbx": None,
+    "dcbx": {
+        "mode": "apply",
+        "dialect": "cee",
+        "state": "peer",
+        "reason": "...",
+        "advertise": True,
+        "peer": "switch1 (02:00:00:00:00:0b)",
+        "local": None,
+        "remote": None,
+        "operational": None,
+        "reasons": {"ets": "...", "pfc": "...", "app": "..."},
+        "errors": ["pfc"],
+        "nic": {
+            "dcbx-mode": ["host", "ieee"],
+            "settings": None,
+            "firmware-peer": None,
+            "changed-by-agent": False,
+            "error": None,
+        },
+        "nic-state": "...",
+        "differences": [{"key": "prio-pfc", "nic": "3:off", "wanted": "3:on"}],
+        "sequence": {"seq-no": 1, "ack-no": 1},
+        "remote-tlvs": [{"oui": "001b21", "subtype": 2, "hex": "020a0000"}],
+    },
     "bridge-port": {"bridge": "br0", "hairpin": True, "hairpin-before": False, "hairpin-set-by-agent": True},
     "attachments": [
         {
@@ -144,7 +167,9 @@ def test_an_agent_without_uplinks() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda document: uplink(document).update({"bridge-port": None, "evb": None, "dcbx": {"mode": "observe"}}),
+        lambda document: uplink(document).update({"bridge-port": None, "evb": None, "dcbx": None}),
+        lambda document: uplink(document)["dcbx"].update({"dialect": None, "state": "off", "reasons": None}),
+        lambda document: uplink(document)["dcbx"].update({"local": {}, "operational": {"pfc": {"enable": [0, 7]}}}),
         lambda document: uplink(document).update({"vsis": []}),
         lambda document: uplink(document)["vsis"][0].update(
             {"state": "unassociated", "pending": "associate", "response": None, "owner": None, "filters": []}
@@ -186,6 +211,9 @@ def test_what_may_be(change: Change) -> None:
         lambda document: uplink(document)["lldp"][0]["neighbors"][0].update({"age-seconds": 3}),
         lambda document: uplink(document)["attachments"][0].update({"wanted-mode": "veb"}),
         lambda document: uplink(document)["vsis"].append({"vsi-id": "...", "state": "associated"}),
+        lambda document: uplink(document)["dcbx"].update({"mode": "off"}),
+        lambda document: uplink(document)["dcbx"].update({"local": {"pfc": {"enable": [8]}}}),
+        lambda document: uplink(document)["dcbx"].update({"remote": {"ets": {"willing": True}}}),
         lambda document: uplink(document)["vsis"][0].update({"state": "gone"}),
         lambda document: uplink(document)["vsis"][0].update({"pending": "associated"}),
         lambda document: uplink(document)["vsis"][0].update({"response": "timeout"}),

@@ -80,6 +80,9 @@ class FakeVsis:
         self.held: list[dict[str, Any]] = []
         self.withdrawals: list[tuple[str | None, str | None]] = []
         self.reloads = 0
+        self.dcbx: list[dict[str, Any]] = []
+        self.changes: list[dict[str, Any]] = []
+        self.changed: list[tuple[str, str]] = []
 
     @property
     def requests(self) -> list[tuple[str, str]]:
@@ -87,7 +90,7 @@ class FakeVsis:
         return [(spec["request"], spec["instance"]) for _, spec in self.asked]
 
     def show(self, what: str, glob: str | None) -> Any:
-        return self.held if what == "vsis" else []
+        return {"vsis": self.held, "dcbx": self.dcbx}.get(what, [])
 
     def holds(self, interface: str, condition: str) -> bool:
         return False
@@ -106,6 +109,12 @@ class FakeVsis:
 
     def reload(self) -> None:
         self.reloads += 1
+
+    def change_dcb(self, interface: str, action: str) -> list[dict[str, Any]]:
+        if interface == "eth9":
+            raise ControlError("interface: the agent does not serve eth9")
+        self.changed.append((interface, action))
+        return self.changes
 
 
 @contextmanager
