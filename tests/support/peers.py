@@ -107,8 +107,16 @@ class Lldpad:
     - SIGTERM: a shutdown LLDPDU (TTL 0, no EVB TLV) in each active scope, exit status 0. SIGKILL: nothing on the wire.
     """
 
-    def __init__(self, namespace: Namespace, directory: Path, ports: Mapping[str, LldpadPort]) -> None:
+    def __init__(
+        self,
+        namespace: Namespace,
+        directory: Path,
+        ports: Mapping[str, LldpadPort],
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """`env`: more of the daemon's environment, such as a NIC with DCB (FakeDcb)."""
         require_peer("lldpad", "lldptool")
+        self._env = dict(env or {})
         self.namespace = namespace
         self.config = directory / f"lldpad-{namespace.name}.conf"
         self.log = directory / f"lldpad-{namespace.name}.log"
@@ -133,7 +141,10 @@ class Lldpad:
         """Start it, and return when it answers for all its interfaces (some 20 ms; its first LLDPDU is 1 s away)."""
         with self.log.open("a") as log:
             self.process = self.namespace.popen(
-                ["lldpad", "-t", "-V", "7", "-f", str(self.config)], stdout=log, stderr=subprocess.STDOUT
+                ["lldpad", "-t", "-V", "7", "-f", str(self.config)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._env,
             )
         wait_until(self._answers, f"lldpad answers for {', '.join(self.interfaces)}", timeout)
 
