@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import evbagent
@@ -16,6 +17,20 @@ from evbagent.statefile import read_state
 
 COMMAND_SECONDS = 20.0
 LOG_END = 20_000
+LOSSLESS = 3
+DCBX: Mapping[str, str] = MappingProxyType(
+    {
+        "station": "dcbx = { advertise = true }\n",
+        "bridge": f"""
+[dcbx]
+advertise = true
+ets = {{ prio-tc = "{LOSSLESS}:1", tc-bw = "0:40 1:60" }}
+pfc = {{ prio-pfc = [{LOSSLESS}] }}
+app = {{ dgram-port-prio = "4791:{LOSSLESS}" }}
+""",
+    }
+)
+"""Configuration by role; veth has no DCB, so what is agreed is only shown."""
 
 
 class Agent:
@@ -74,6 +89,7 @@ class Agent:
         self._config.write_text(
             f'lldp = {{ message-tx-interval = 1, message-tx-hold-multiplier = 2, system-name = "lab-{self._role}" }}\n'
             f'evb = {{ edition = "{self._edition}", reflective-relay = "{"request" if relay else "off"}" }}\n'
+            f"{DCBX[self._role]}"
         )
 
 

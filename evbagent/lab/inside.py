@@ -145,6 +145,7 @@ def run_inside(switch: str, edition: str, output: BinaryIO, directory: Path) -> 
         logs = [lab.agent.log, lab.switch.log]
         ok = run_steps(lab, lambda step: reporter.say(step=step))
         reporter.say(events=lab.journal.events, vsis=lab.agent.uplink().get("vsis", []))
+        reporter.say(dcbx=lab.agent.uplink().get("dcbx"))
     except (LabError, GuestError, ClientError) as error:
         ok = False
         reporter.say(error=str(error))

@@ -84,6 +84,8 @@ class _Run:
             self._printer.step(step)
         elif "vsis" in document:
             self.result["vsis"] = document["vsis"]
+        elif "dcbx" in document:
+            self.result["dcbx"] = document["dcbx"]
         elif "frame" in document:
             time, to_host, data = document["frame"]
             self.frames.append((time, bytes.fromhex(data)))

@@ -8,6 +8,7 @@ from time import CLOCK_REALTIME, clock_gettime_ns, monotonic
 from typing import Any
 
 from evbagent.client import ClientError
+from evbagent.lab.dcbxsteps import dcbx_agreed
 from evbagent.lab.guests import GuestError
 from evbagent.lab.inside import UPLINK, Lab
 from evbagent.lab.neighborsteps import neighbors_shown
@@ -164,6 +165,7 @@ STEPS: Sequence[tuple[str, Callable[[Lab], Outcome]]] = (
     ("negotiated", negotiated),
     ("vsis-associated", vsis_associated),
     ("vsi-withdrawn", vsi_withdrawn),
+    ("dcbx-agreed", dcbx_agreed),
     ("withdrawn", withdrawn),
     ("offered-again", offered_again),
     ("switch-dies", switch_dies),

@@ -36,6 +36,9 @@ class Switch(Protocol):
     def deassociate(self, instance: str) -> None:
         """Take a VSI away, if it can."""
 
+    def dcbx(self) -> dict[str, Any] | None:
+        """What it says of DCBX; None: it speaks none."""
+
     def start(self) -> None:
         """Start to speak, and to offer reflective relay."""
 
@@ -75,6 +78,10 @@ class BuiltinSwitch:
     def vsis_since(self) -> dict[str, str]:
         vsis = self._agent.uplink().get("vsis", ())
         return {vsi["vsi-id"]: vsi["since"] for vsi in vsis if vsi["state"] == "associated"}
+
+    def dcbx(self) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self._agent.uplink().get("dcbx")
+        return found or {}
 
     def deassociate(self, instance: str) -> None:
         done = self._agent.command("switch", "deassociate", "--instance", instance)
@@ -140,6 +147,10 @@ class LldpadSwitch:
 
     def deassociate(self, instance: str) -> None:
         """lldpad has no such command."""
+
+    def dcbx(self) -> dict[str, Any] | None:
+        """It speaks none over a veth."""
+        return None
 
     def open_port(self) -> None:
         """STP keeps a port that comes up closed to guests, not to lldpad, for seconds: without it one can be opened."""

@@ -23,6 +23,7 @@ STEPS = (
     "negotiated",
     "vsis-associated",
     "vsi-withdrawn",
+    "dcbx-agreed",
     "withdrawn",
     "offered-again",
     "switch-dies",
@@ -32,7 +33,14 @@ STEPS = (
     "agent-restarted",
     "neighbors-shown",
 )
-WITHOUT_FRAMES = {"vsis-associated", "vsi-withdrawn", "vsis-return", "agent-restarted", "neighbors-shown"}
+WITHOUT_FRAMES = {
+    "vsis-associated",
+    "vsi-withdrawn",
+    "dcbx-agreed",
+    "vsis-return",
+    "agent-restarted",
+    "neighbors-shown",
+}
 KEYS = {"name", "ok", "seconds", "sent", "received", "detail", "lost", "outage-seconds"}
 # An ordinary user by number, who may read what this process may: only the privileges are gone.
 ORDINARY_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
@@ -65,7 +73,10 @@ def test_every_step_comes_out_as_it_must(tmp_path: Path, switch: str, edition: s
     # lldpad's draft bridge never answers VDP.
     associated = 0 if (switch, edition) == ("lldpad", "draft") else 2
     assert [vsi["state"] for vsi in result["vsis"]] == ["associated"] * associated
-    assert (result["dcbx"], result["channels"]) == (None, [])
+    assert result["channels"] == []
+    # lldpad speaks no DCBX over a veth.
+    agreed = ("peer", [3]) if switch == "builtin" else ("alone", [])
+    assert (result["dcbx"]["state"], result["dcbx"]["operational"]["pfc"]["enable"]) == agreed
     assert tuple(step["name"] for step in result["steps"]) == STEPS
     assert all(step.keys() == KEYS and step["ok"] for step in result["steps"])
     counted = {step["name"]: (step["sent"], step["received"]) for step in result["steps"]}
