@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from msgspec import Meta, Struct, ValidationError, convert, field, to_builtins
 
 from evbagent.dcbxconfig import DcbxConfig, dcbx_wishes
+from evbagent.libvirtconfig import LibvirtConfig
 from evbagent.lldpconfig import LldpConfig
 from evbagent.switchconfig import SwitchConfig, switch_rules
 from evbagent.tables import Table, in_words
@@ -81,6 +82,7 @@ class Config(Table, frozen=True):
     vdp: VdpConfig = VdpConfig()
     dcbx: DcbxConfig = DcbxConfig()
     switch: SwitchConfig = SwitchConfig()
+    libvirt: LibvirtConfig = LibvirtConfig()
     uplink: Mapping[str, UplinkConfig] = field(default_factory=dict)
 
     def with_role(self, role: str) -> "Config":

@@ -105,7 +105,7 @@ class Daemon:
             self._monitor.start(loop)
             self._host.start(loop)
             self._dcbx.start(loop)
-            self._vsis.start()
+            self._vsis.start(self._config)
             for link in list(self._monitor.links.values()):
                 self._consider(link)
             self._report_absent()
@@ -191,7 +191,7 @@ class Daemon:
         assert port.driver is not None
         port.driver.name = link.name
         if old.name != link.name:
-            self._vsis.book.port_renamed(old.name, link.name)
+            self._vsis.port_renamed(old.name, link.name)
         self._apply_settings(port)
         port.take_charge(self._left_behind)
         if port.hairpin and old.hairpin != link.hairpin:

@@ -226,6 +226,7 @@ def _vsi_request(request: VsiRequest) -> Json:
     return {
         "ticket": request.ticket,
         "persistent": request.persistent,
+        "untagged": request.untagged,
         "mode": tlv.mode.word,
         "vsi-id": [tlv.vsi_id.format, tlv.vsi_id.octets.hex()],
         "manager": tlv.manager.hex(),
@@ -259,7 +260,8 @@ def _read_vsi_request(document: Words) -> VsiRequest:
             OrganizationalTlv(bytes.fromhex(oui), bytes.fromhex(value)) for oui, value in document["organizational"]
         ),
     )
-    return VsiRequest(tlv, int(document["ticket"]), bool(document["persistent"]))
+    untagged = bool(document.get("untagged"))  # recordings from before there was such a thing say nothing of it
+    return VsiRequest(tlv, int(document["ticket"]), bool(document["persistent"]), untagged)
 
 
 def _rules(rules: PolicyRules) -> Json:

@@ -8,6 +8,7 @@ from protocols.vdp.vsi import Mode, VsiId, VsiTlv
 
 CLIENT = "client"
 DECLARED = "declared"
+LIBVIRT = "libvirt"
 
 
 class Asker(Protocol):

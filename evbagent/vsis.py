@@ -15,7 +15,7 @@ from msgspec.json import decode
 from evbagent.journal import Change, Journal
 from evbagent.view import utc
 from evbagent.vsiconfig import DeclaredVsi
-from evbagent.vsientry import CLIENT, DECLARED, Asker, BookedPort, BookedVsi, Waiter, Want
+from evbagent.vsientry import CLIENT, DECLARED, LIBVIRT, Asker, BookedPort, BookedVsi, Waiter, Want
 from evbagent.vsisession import Answer as Answer
 from evbagent.vsisession import Session as Session
 from evbagent.vsisession import Timer
@@ -62,12 +62,14 @@ class VsiBook:
         for key, spec in self._journal.load() if self._journal else ():
             interface, text = key
             try:
-                tlv = parse_spec(decode(spec))
+                wanted = decode(spec)
+                owner = LIBVIRT if isinstance(wanted, dict) and wanted.pop(LIBVIRT, None) else CLIENT
+                tlv = parse_spec(wanted)
             except (MsgspecError, ValueError) as error:
                 log.warning("%s: VSI %s is not restored: %s", interface, text, error)
                 changes.append((key, None))
             else:
-                self._port(interface).vsi(tlv.vsi_id).want = Want(tlv, CLIENT, True, spec)
+                self._port(interface).vsi(tlv.vsi_id).want = Want(tlv, owner, True, spec)
         self.write(changes)
         self._ask_everywhere()
 
@@ -172,9 +174,17 @@ class VsiBook:
         return Raw(b"[" + b",".join(row for name in interfaces for row in vsi_rows(name, self._all(name))) + b"]")
 
     def is_associated(self, interface: str, vsi_id: VsiId) -> bool:
-        port = self._ports.get(interface)
-        vsi = port.vsis.get(vsi_id) if port else None
+        vsi = self.find(interface, vsi_id)
         return vsi is not None and vsi.status is not None and vsi.status.state is VsiState.ASSOCIATED
+
+    def find(self, interface: str, vsi_id: VsiId) -> BookedVsi | None:
+        port = self._ports.get(interface)
+        return port.vsis.get(vsi_id) if port else None
+
+    def owned(self, interface: str, owner: str) -> list[BookedVsi]:
+        """The VSIs of the interface that are this owner's wish."""
+        port = self._ports.get(interface)
+        return [vsi for vsi in (port.vsis.values() if port else ()) if vsi.want and vsi.want.owner == owner]
 
     def json(self, vsi: BookedVsi, status: VsiStatus) -> bytes:
         """The VSI's document, made when it is first asked for."""
@@ -308,7 +318,7 @@ class Batch:
         waiter = book.waiters[ticket] = Waiter(ticket, vsi, want, asker, spec_id)
         vsi.waiters += (waiter,)
         persistent = want is not None and (want.persistent or asker is _OURSELVES)
-        self._requests.append(VsiRequest(tlv, ticket, persistent))
+        self._requests.append(VsiRequest(tlv, ticket, persistent, want is not None and want.owner == LIBVIRT))
         return waiter
 
     def give_up(self, vsi: BookedVsi) -> None:

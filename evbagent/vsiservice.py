@@ -15,6 +15,7 @@ from evbagent.events import vsi_event
 from evbagent.exchange import ControlError
 from evbagent.fewlines import FewLines
 from evbagent.journal import Journal
+from evbagent.libvirtservice import LibvirtService
 from evbagent.observe import ONLY_OBSERVES
 from evbagent.port import Port
 from evbagent.switchconfig import switch_rules
@@ -52,18 +53,23 @@ class VsiService:
         self._teller = teller
         self._observes = observes
         self._log = FewLines(log, "VSIs", soon=loop.call_soon)
+        self._libvirt = LibvirtService(self.book, ports)
 
     # What is wanted.
 
-    def start(self) -> None:
+    def start(self, config: Config) -> None:
         """Take up what a predecessor left, and what is declared."""
         if not self._observes:
             self.book.recover()
         self._declare()
+        if not self._observes:
+            self._libvirt.configure(config.libvirt)
 
     def configure(self, config: Config) -> None:
         """The configuration has been read again."""
         self.policy.replace(switch_rules(config.switch))
+        if not self._observes:
+            self._libvirt.configure(config.libvirt)
         for port in self._ports.values():
             if port.role is Role.BRIDGE and port.driver:
                 port.driver.request(PolicyChanged())
@@ -76,6 +82,10 @@ class VsiService:
 
     def port_gone(self, port: Port) -> None:
         self.book.port_gone(port.link.name)
+
+    def port_renamed(self, old: str, new: str) -> None:
+        self.book.port_renamed(old, new)
+        self._libvirt.port_renamed(old, new)
 
     def open_session(self, interface: str, answer: Answer) -> Session:
         """What a client asks for the VSIs of one interface goes through a session."""
@@ -107,6 +117,7 @@ class VsiService:
     async def release_all(self, keeps: Callable[[Port], bool]) -> None:
         """The agent ends: DeAssociate the VSIs of ports that do not keep them, and give the switches time to answer."""
         self.book.close()
+        self._libvirt.close()
         leaving = [port for port in self._ports.values() if port.role is Role.STATION and not keeps(port)]
         for port in leaving:
             requests = tuple(VsiRequest(_farewell(vsi.request), 0) for vsi in port.stack.edge.vdp.vsis.values())
@@ -121,6 +132,7 @@ class VsiService:
     def changed(self, port: Port, change: VsiChanged) -> None:
         name, status = port.link.name, change.status
         self.book.changed(name, change.vsi_id, status, change.gone)
+        self._libvirt.changed(name, change)
         if status.state is not change.was or change.gone:
             because = f": {status.reason}" if status.reason else ""
             self._log.line(f"{name}: VSI {change.vsi_id.text} {status.state}{because}")

@@ -148,6 +148,11 @@ class VdpStation:
         return self._take_effects()
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is a bridge to talk to."""
+        return self._closed is None
+
+    @property
     def waiting(self) -> int:
         """VSIs that have something to say."""
         return 0 if self._closed else len(self._outbox)
@@ -185,6 +190,7 @@ class VdpStation:
             return
         if vsi is None:
             vsi = StationVsi(tlv, (request.ticket,), request.persistent, now)
+            vsi.untagged = request.untagged
             self.vsis[tlv.vsi_id] = vsi
             if self._closed is None:
                 self._put(vsi, Input.OPEN, now)
@@ -196,6 +202,7 @@ class VdpStation:
             # lldpad's bridge never answers other filters for a VSI that it knows (interop-notes V6).
             self._put(vsi, Input.RELEASE, now)
         vsi.persistent |= request.persistent
+        vsi.untagged = request.untagged
         self._put(vsi, Input.ASK, now, News(tlv, request.ticket))
 
     def _refusal(self, request: VsiRequest, new: bool) -> tuple[Outcome, str] | None:
@@ -243,7 +250,7 @@ class VdpStation:
             self.statistics.unexpected += 1
         elif tlv.response is not Response.SUCCESS:
             self._put(vsi, Input.KEPT if tlv.keep else Input.REFUSED, now, News(tlv))
-        elif difference := _difference(asked, tlv):
+        elif difference := _difference(asked, tlv, vsi.untagged):
             self.statistics.misfits += 1
             self._put(vsi, Input.MISFIT, now, News(tlv, reason=difference))
         else:
@@ -352,13 +359,13 @@ class VdpStation:
         return effects
 
 
-def _difference(asked: VsiTlv, answer: VsiTlv) -> str | None:
+def _difference(asked: VsiTlv, answer: VsiTlv, untagged: bool) -> str | None:
     """Why an answer is not one to this request: in words, or None."""
     if answer.filters == asked.filters:
         difference = None
     else:
         difference = matches(asked.filters, answer.filters)
-    if difference is None and answer.mode is Mode.ASSOCIATE:
+    if difference is None and answer.mode is Mode.ASSOCIATE and not untagged:
         if any(entry.vid == 0 for entry in answer.filters.entries):
             return "the VID was left to it, and it assigned none"
     return difference

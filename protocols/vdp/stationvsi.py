@@ -49,6 +49,7 @@ class StationVsi:
         "standing",
         "state",
         "tickets",
+        "untagged",
         "vsi_state",
     )
 
@@ -63,6 +64,7 @@ class StationVsi:
         self.tickets = tickets
         self.next_tickets: tuple[int, ...] = ()
         self.persistent = persistent
+        self.untagged = False  # the bridge may leave its VID null
         self.returns = False  # comes back by itself once it was granted
         self.answered: tuple[tuple[int, Outcome], ...] = ()  # by the step that is being taken
         self.filters = request.filters

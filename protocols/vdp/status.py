@@ -56,11 +56,15 @@ class VsiStatus:
 
 @dataclass(frozen=True, slots=True)
 class VsiRequest:
-    """A request of the local side. `ticket` comes back with each `Confirm`; `persistent`: ask until it is withdrawn."""
+    """A request of the local side. `ticket` comes back with each `Confirm`; `persistent`: ask until it is withdrawn.
+
+    `untagged`: the guest's frames have no tag, so a null VID need not become another one.
+    """
 
     tlv: VsiTlv
     ticket: int
     persistent: bool = False
+    untagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,17 +166,17 @@ class DraftVsis:
 
 
 class LibvirtMessages:
-    """libvirt's netlink dialogue with lldpad (lldpad-interfaces.md section 2), which serves both editions.
+    """libvirt's netlink dialogue with whose number is in lldpad's pid file (lldpad-interfaces.md section 2).
 
-    One octet of manager ID, one MAC/VID filter entry, no hint. A context manager: it owns a socket, at which lldpad's
+    One octet of manager ID, one MAC/VID filter entry, no hint. A context manager: it owns a socket, at which
     notifications arrive.
     """
 
-    def __init__(self, lldpad: Lldpad, interface: str) -> None:
-        self.lldpad = lldpad
+    def __init__(self, namespace: Namespace, interface: str) -> None:
+        self.namespace = namespace
         self.interface = interface
-        self.index = lldpad.namespace.interface_index(interface)
-        self.socket = _netlink_socket(lldpad.namespace)
+        self.index = namespace.interface_index(interface)
+        self.socket = _netlink_socket(namespace)
         self._sequence = 0
 
     def __enter__(self) -> "LibvirtMessages":
@@ -237,13 +237,18 @@ class LibvirtMessages:
         owner = self.socket.getsockname()[0]
         payload = _IFINFOMSG.pack(socket.AF_UNSPEC, 0, self.index, 0, 0) + body
         header = _NLMSGHDR.pack(_NLMSGHDR.size + len(payload), kind, _REQUEST_ACK, self._sequence, owner)
-        with _netlink_socket(self.lldpad.namespace) as asker:
+        with _netlink_socket(self.namespace) as asker:
             asker.settimeout(5)
-            asker.sendto(header + payload, (self.lldpad.pid, 0))
+            asker.sendto(header + payload, (published(self.namespace), 0))
             reply = asker.recv(65536)
         _, kind, _, sequence, _ = _NLMSGHDR.unpack_from(reply)
         assert sequence == self._sequence
         return kind, reply[_NLMSGHDR.size :]
+
+
+def published(namespace: Namespace) -> int:
+    """The port id in the pid file, which libvirt reads for each request."""
+    return int((namespace.root / "run/lldpad.pid").read_text().strip("\0\n"))
 
 
 def _netlink_socket(namespace: Namespace) -> socket.socket:

@@ -327,7 +327,7 @@ def draft_bridge(stage: Stage) -> None:
     bridge = stage.bridge(refusing(DRAFT_CODES))
     lldpad = stage.lldpad(HERE, DraftEvb(role="station"))
     mine = [replace(numbered(number, vid=3), manager=DRAFT_MANAGER, version=1) for number in range(18)]
-    with LibvirtMessages(lldpad, HERE) as libvirt:
+    with LibvirtMessages(lldpad.namespace, HERE) as libvirt:
         for vsi, kind in ((mine[1], PREASSOCIATE), (mine[1], ASSOCIATE), (mine[2], PREASSOCIATE_RR)):
             libvirt.ask(vsi, kind)
             settle(0.2)

@@ -107,7 +107,7 @@ def rig(wall: Rig) -> Iterator[Rig]:
 
 @pytest.fixture
 def libvirt(rig: Rig) -> Iterator[LibvirtMessages]:
-    with LibvirtMessages(rig.lldpad, "x-libvirt") as messages:
+    with LibvirtMessages(rig.lldpad.namespace, "x-libvirt") as messages:
         yield messages
 
 

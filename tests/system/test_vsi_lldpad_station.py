@@ -310,7 +310,7 @@ def test_deassociated_by_the_switch(rig: Rig) -> None:
 def test_libvirt_is_told(rig: Rig, number: int) -> None:
     """By netlink, as libvirt asks: it polls our answer, and gets word when we take the VSI away."""
     vsi = numbered(number, manager=b"\x0b" + bytes(15))
-    with LibvirtMessages(rig.lldpad, "y-plain") as libvirt:
+    with LibvirtMessages(rig.lldpad.namespace, "y-plain") as libvirt:
         assert libvirt.ask(vsi) == 0
         wait_until(lambda: libvirt.poll() == {vsi.uuid: 0}, "the answer to be polled")
         wait_for_states(rig.bridge, "p-plain", {vsi.uuid: "associated"})
