@@ -252,7 +252,9 @@ class LibvirtVsis:
         if dialogue.verdict is not None:
             return dialogue.verdict
         vsi = self._book.find(interface, vsi_id)
-        return _granted(vsi, vsi.want.tlv) if vsi and vsi.want else None
+        if vsi and vsi.want:
+            return _granted(vsi, vsi.want.tlv)
+        return None if dialogue.is_pending else PortResponse.OTHER_FAILURE  # somebody else has given it up
 
 
 class Dialogue:

@@ -361,6 +361,7 @@ def test_an_operator_may_take_it_away(libvirt: Libvirt) -> None:
     libvirt.rig.client().ask({"request": "deassociate", "instance": instance(1)})
     libvirt.lose(gone=True)
     assert not libvirt.told
+    assert libvirt.look() == {1: 4}, "in vain would libvirt wait"
 
 
 def test_two_libvirts(libvirt: Libvirt) -> None:

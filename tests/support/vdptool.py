@@ -5,7 +5,9 @@ lldpad in the bridge role shows its VSIs to nobody ("Command not applicable"): w
 
 import socket
 import struct
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -190,19 +192,26 @@ class LibvirtMessages:
 
     def ask(self, vsi: VsiOctets, kind: int | None = None) -> int:
         """RTM_SETLINK for one VSI; the errno of lldpad's reply, 0 when it has accepted it."""
-        [entry] = vsi.entries
-        mac, vid = entry[:6], int.from_bytes(entry[6:], "big")
-        itself = 0xFFFFFFFF
-        info = _attribute(1, struct.pack("=I", itself) + mac.ljust(32, b"\0"))
-        info += _attribute(2, struct.pack("=III", itself, vid, 0))
-        manager_and_type = vsi.manager[:1] + vsi.type_id.to_bytes(3, "little") + bytes([vsi.version, 0, 0, 0])
-        port = _attribute(3, manager_and_type) + _attribute(4, vsi.vsi_id)
-        port += _attribute(6, bytes([(kind or vsi.kind) - 1]))
-        body = _attribute(3, self.interface.encode() + b"\0")
-        body += _nested(22, _nested(1, info)) + _nested(24, _nested(1, port))
-        kind_of_reply, reply = self._exchange(_RTM_SETLINK, body)
-        assert kind_of_reply == _NLMSG_ERROR, f"lldpad replied {kind_of_reply} {reply.hex()}"
+        kind_of_reply, reply = self._exchange(_RTM_SETLINK, self._port(vsi, kind))
+        assert kind_of_reply == _NLMSG_ERROR, f"the agent replied {kind_of_reply} {reply.hex()}"
         return -int(struct.unpack_from("=i", reply)[0])
+
+    def ask_all(self, vsis: Sequence[VsiOctets]) -> list[tuple[int, float]]:
+        """All of them before any reply is read, as by as many threads: errno of each, and after how many seconds."""
+        with ExitStack() as stack:
+            askers = [stack.enter_context(_netlink_socket(self.namespace)) for _ in vsis]
+            messages = [self._message(_RTM_SETLINK, self._port(vsi, None)) for vsi in vsis]
+            destination = published(self.namespace), 0
+            sent = []
+            for asker, message in zip(askers, messages, strict=True):
+                asker.settimeout(5)
+                sent.append(time.monotonic())
+                asker.sendto(message, destination)
+            replies = []
+            for asker, begun in zip(askers, sent, strict=True):
+                errno = -struct.unpack_from("=i", asker.recv(65536), _NLMSGHDR.size)[0]
+                replies.append((errno, time.monotonic() - begun))
+            return replies
 
     def poll(self) -> dict[str, int]:
         """RTM_GETLINK: the response for each UUID, NOT_REPORTED while there is none; polled VSIs that ended are gone.
@@ -231,15 +240,30 @@ class LibvirtMessages:
                 return str(UUID(bytes=dict(_attributes(port))[4]))
         return None
 
-    def _exchange(self, kind: int, body: bytes) -> tuple[int, bytes]:
-        # Requests come from a socket of their own; replies go there, notifications to the port ID in the header.
+    def _port(self, vsi: VsiOctets, kind: int | None) -> bytes:
+        [entry] = vsi.entries
+        mac, vid = entry[:6], int.from_bytes(entry[6:], "big")
+        itself = 0xFFFFFFFF
+        info = _attribute(1, struct.pack("=I", itself) + mac.ljust(32, b"\0"))
+        info += _attribute(2, struct.pack("=III", itself, vid, 0))
+        manager_and_type = vsi.manager[:1] + vsi.type_id.to_bytes(3, "little") + bytes([vsi.version, 0, 0, 0])
+        port = _attribute(3, manager_and_type) + _attribute(4, vsi.vsi_id)
+        port += _attribute(6, bytes([(kind or vsi.kind) - 1]))
+        body = _attribute(3, self.interface.encode() + b"\0")
+        return body + _nested(22, _nested(1, info)) + _nested(24, _nested(1, port))
+
+    def _message(self, kind: int, body: bytes) -> bytes:
         self._sequence += 1
         owner = self.socket.getsockname()[0]
         payload = _IFINFOMSG.pack(socket.AF_UNSPEC, 0, self.index, 0, 0) + body
-        header = _NLMSGHDR.pack(_NLMSGHDR.size + len(payload), kind, _REQUEST_ACK, self._sequence, owner)
+        return _NLMSGHDR.pack(_NLMSGHDR.size + len(payload), kind, _REQUEST_ACK, self._sequence, owner) + payload
+
+    def _exchange(self, kind: int, body: bytes) -> tuple[int, bytes]:
+        # Requests come from a socket of their own; replies go there, notifications to the port ID in the header.
+        message = self._message(kind, body)
         with _netlink_socket(self.namespace) as asker:
             asker.settimeout(5)
-            asker.sendto(header + payload, (published(self.namespace), 0))
+            asker.sendto(message, (published(self.namespace), 0))
             reply = asker.recv(65536)
         _, kind, _, sequence, _ = _NLMSGHDR.unpack_from(reply)
         assert sequence == self._sequence
