@@ -54,8 +54,10 @@ NETWORK = """\
 """
 
 
-def domain(source: str, type: str = "direct", name: str = "guest0", inside: str = "") -> str:
-    """A small guest that QEMU can run, with this `<source>`."""
+def domain(
+    source: str, type: str = "direct", name: str = "guest0", inside: str = "", mac: str = "52:54:00:11:22:33"
+) -> str:
+    """A small guest that QEMU can run, with this `<source>`, and what else its interface has."""
     return f"""\
 <domain type='qemu'>
   <name>{name}</name>
@@ -64,7 +66,7 @@ def domain(source: str, type: str = "direct", name: str = "guest0", inside: str 
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <interface type='{type}'>
-      <mac address='52:54:00:11:22:33'/>
+      <mac address='{mac}'/>
       {source}
       <model type='virtio'/>
     </interface>

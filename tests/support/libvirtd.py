@@ -74,7 +74,7 @@ class Libvirtd:
 
     def start(self, timeout: float = 20.0) -> None:
         """Start libvirtd, and return when it answers; its first start looks at QEMU for some seconds."""
-        self._keep("libvirtd -p /run/libvirtd.pid")
+        self._keep(f"{sys.executable} -m tests.support.lowport libvirtd -p /run/libvirtd.pid")
         wait_until(self._answers, "libvirtd answers", timeout, 0.02)
 
     def kill(self) -> None:
@@ -85,6 +85,10 @@ class Libvirtd:
     def virsh(self, *words: str, check: bool = True, input: str | None = None) -> subprocess.CompletedProcess[str]:
         """One command; RuntimeError with virsh's words if it fails, unless `check` is off."""
         return self.namespace.run([*CONNECTION, *words], check=check, input=input)
+
+    def begin(self, *words: str) -> "subprocess.Popen[str]":
+        """One command that is not waited for."""
+        return self.namespace.popen([*CONNECTION, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def guests(self) -> list[str]:
         """The names of those that run."""
