@@ -6,7 +6,7 @@ whether anybody looks.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from errno import EINVAL, ENOMEM, ENXIO
 from typing import Any, Protocol
@@ -355,8 +355,8 @@ def _verdict(outcome: Outcome, status: VsiStatus | None) -> int:
     return PortResponse.INVALID_FORMAT if outcome is Outcome.INVALID else PortResponse.TIMED_OUT
 
 
-_AT_ONCE = {Outcome.INVALID: EINVAL, Outcome.LINK_LOST: ENXIO}
-_RESPONSES = {
+_AT_ONCE: Mapping[Outcome, int] = {Outcome.INVALID: EINVAL, Outcome.LINK_LOST: ENXIO}
+_RESPONSES: Mapping[Response, PortResponse] = {
     Response.INVALID_FORMAT: PortResponse.INVALID_FORMAT,
     Response.INSUFFICIENT_RESOURCES: PortResponse.INSUFFICIENT_RESOURCES,
     Response.MANAGER_UNREACHABLE: PortResponse.MANAGER_UNREACHABLE,

@@ -176,7 +176,7 @@ def test_vsis_are_neither_taken_up_nor_asked_for(
 
     async def run() -> None:
         service = VsiService({}, Config(), config, tmp_path, Teller(), observes)
-        service.start()
+        service.start(Config())
         service.configure(Config())
         with pytest.raises(ControlError) as refused:
             service.withdraw(None, None)
