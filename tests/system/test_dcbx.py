@@ -344,11 +344,11 @@ def test_others_changes_are_named_and_not_fought(rig: Rig) -> None:
     writes = len(rig.writes())
     rig.nic.dcb(rig.cable.station, *f"pfc set dev {rig.cable.uplink} prio-pfc 3:off".split())
     rig.wait_for_warning("somebody else has changed the NIC's DCB settings")
-    assert rig.dcbx()["differences"] == [{"key": "prio-pfc", "nic": "3:off", "wanted": "3:on"}]
+    rig.wait_for("differences", [{"key": "prio-pfc", "nic": "3:off", "wanted": "3:on"}])
     assert len(rig.writes()) == writes
     assert rig.host.evbagent("dcbx", "apply", rig.cable.uplink).stdout == "veth0: prio-pfc 3:off -> 3:on\n"
     rig.wait_for_nic(*AGREED)
-    assert rig.host.uplink(rig.cable.uplink)["warnings"] == []
+    wait_until(lambda: rig.host.uplink(rig.cable.uplink)["warnings"] == [], "there is nothing to warn of any more")
 
 
 def test_events_and_words(rig: Rig) -> None:

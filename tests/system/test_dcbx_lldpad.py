@@ -107,6 +107,11 @@ def set_theirs(lldpad: DcbxLldpad, interface: str, willing: bool) -> None:
     lldpad.set(interface, "APP", "app=3,1,35078", "enableTx=yes")
 
 
+def settled(dcbx: dict[str, Any]) -> dict[str, Any] | None:
+    """The file is written after the NIC."""
+    return dcbx if dcbx["differences"] == [] else None
+
+
 def pfc_words(priority: int) -> str:
     return "prio-pfc " + " ".join(f"{number}:{'on' if number == priority else 'off'}" for number in range(8))
 
@@ -128,7 +133,7 @@ def test_both_nics_get_what_both_ends_came_to(wall: Wall, name: str) -> None:
         wait_until(theirs, "lldpad's NIC has what was agreed", 25, 0.2)
     except AssertionError as error:
         raise AssertionError(f"{error}\nours:\n{wall.ours(name)}\nlldpad's:\n{wall.theirs(name)}") from None
-    found = wall.agent.uplink(f"s-{name}")["dcbx"]
+    found = wait_until(lambda: settled(wall.agent.uplink(f"s-{name}")["dcbx"]), "the state file says so, too")
     assert (found["dialect"], found["state"], found["differences"]) == ("ieee", "peer", [])
     assert found["operational"]["pfc"]["enable"] == [case.our_pfc]
     assert (found["remote"]["ets"]["willing"], found["remote"]["pfc"]["willing"]) == (case.theirs, case.theirs)
