@@ -7,11 +7,12 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv peers test lint fmt lab bench fuzz clean
+.PHONY: help venv peers test lint fmt lab lab-libvirt bench fuzz clean
 
 help:
 	@echo 'make test           lint, types, all tests; prints what was skipped and why'
 	@echo 'make lab ARGS=-j    run the agent against a switch in private network namespaces'
+	@echo 'make lab-libvirt    guests of the real libvirt, with evbagent in the place of lldpad (as root)'
 	@echo 'make bench ONLY=N   measure against other agents, all or one of them; writes build/bench.json'
 	@echo 'make fuzz           bad input for every decoder and door, for five minutes; ARGS=--seconds=N'
 	@echo 'make lint fmt       check, and repair, what ruff and mypy see'
@@ -40,6 +41,9 @@ fmt: venv
 
 lab: venv peers
 	.venv/bin/evbagent lab $(ARGS)
+
+lab-libvirt: venv peers
+	$(PYTHON) -m tests.labqbg
 
 bench: venv peers
 	$(PYTHON) -m tests.bench.run $(ONLY)

@@ -131,7 +131,8 @@ class LibvirtService:
                 if not header.wants_an_answer:
                     self._complaints.say(f"message type {header.kind} is no request", sender)
                     continue
-                self._send(sender, self._answered(header, body, sender, may_ask))
+                if answer := self._answered(header, body, sender, may_ask):
+                    self._send(sender, answer)
         except BrokenMessage as error:
             self._complaints.say(str(error), sender)
             if error.header.wants_an_answer:
@@ -139,8 +140,8 @@ class LibvirtService:
         except MessageError as error:
             self._complaints.say(str(error), sender)
 
-    def _answered(self, header: Header, body: bytes, sender: int, may_ask: bool) -> bytes:
-        """The answer to one message, whatever it is."""
+    def _answered(self, header: Header, body: bytes, sender: int, may_ask: bool) -> bytes | None:
+        """The answer to one message, whatever it is. None: it comes within `libvirtvsis.HOLD_S`."""
         if not may_ask:
             self._complaints.say("a process without CAP_NET_ADMIN asks", sender)
             return encode_error(header, EPERM)
@@ -152,10 +153,18 @@ class LibvirtService:
                 return encode_error(header, self._vsis.ask(name, query, header.port_id, header.sequence))
             if port is None:
                 raise MessageError(ENODEV, f"no interface {_which(query)} is served")
-            return encode_list(header, port.link.index, self._vsis.entries(port.link.name))
+            served = port
+            if self._vsis.hold(
+                port.link.name, header.port_id, lambda: self._send(sender, self._listed(header, served))
+            ):
+                return None
+            return self._listed(header, port)
         except MessageError as error:
             self._complaints.say(str(error), sender)
             return encode_error(header, error.errno)
+
+    def _listed(self, header: Header, port: Port) -> bytes:
+        return encode_list(header, port.link.index, self._vsis.entries(port.link.name))
 
     def _port(self, query: Query) -> Port | None:
         """The port that is meant. None: there is none, which does not matter to give up what was wanted of it."""

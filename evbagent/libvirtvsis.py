@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from msgspec import MsgspecError
 from msgspec.json import decode, encode
 
+from evbagent.libvirtdialogue import Dialogue
 from evbagent.libvirtnl import PortProfile, PortResponse, VsiQuery, encode_entry
 from evbagent.vsientry import LIBVIRT, BookedVsi, Waiter, Want
 from evbagent.vsis import VsiBook
@@ -22,6 +23,10 @@ from evbagent.vsispec import parse_spec
 from protocols.vdp.filter import FilterEntry
 from protocols.vdp.status import Outcome, VsiChanged, VsiState, VsiStatus
 from protocols.vdp.vsi import Mode, Response, VsiId, VsiIdFormat, VsiTlv, manager_text
+
+HOLD_S = 0.05
+"""So long the first look at a request waits for what comes of it: libvirt's next one is 125 ms away, and a switch that
+is not busy answers in less than 10. libvirt waits for 2 s, and then for ever, so it is not for long."""
 
 AGREEMENT_S = 5.0
 """So long a guest that is being started waits for its uplink's switch to be heard."""
@@ -76,7 +81,7 @@ class LibvirtVsis:
             return ENOMEM
         vsi_id = VsiId(VsiIdFormat.UUID, query.profile.uuid)
         if query.mode is Mode.DEASSOCIATE:
-            return self._release(interface, vsi_id)
+            return self._release(interface, vsi_id, port_id)
         spec = _spec(query, vsi_id)
         try:
             tlv = parse_spec(spec)
@@ -86,8 +91,9 @@ class LibvirtVsis:
         kept = encode(spec | {LIBVIRT: {"port-id": port_id, "sequence": sequence}})
         vsi = self._book.find(interface, vsi_id)
         if vsi and vsi.want and vsi.want.owner == LIBVIRT and vsi.want.tlv == tlv:
-            return self._renew(interface, vsi, vsi.want, kept)
-        return self._associate(interface, vsi_id, Want(tlv, LIBVIRT, vsi is not None and _persists(vsi), kept))
+            return self._renew(interface, vsi, vsi.want, kept, port_id)
+        want = Want(tlv, LIBVIRT, vsi is not None and _persists(vsi), kept)
+        return self._associate(interface, vsi_id, want, port_id)
 
     def entries(self, interface: str) -> Iterator[bytes]:
         """What has become of all of them, for libvirt to find its own; the one that was asked for last comes first."""
@@ -99,6 +105,17 @@ class LibvirtVsis:
         for vsi in self._book.owned(interface, LIBVIRT):
             if vsi.vsi_id not in dialogues and vsi.want:
                 yield encode_entry(vsi.vsi_id.octets, _granted(vsi, vsi.want.tlv))
+
+    def hold(self, interface: str, port_id: int, answer: Callable[[], None]) -> bool:
+        """Whether a look by whoever has this port id waits a little; `answer` is called when the time has come."""
+        dialogues = self._dialogues.get(interface, {})
+        dialogue = next((found for found in reversed(dialogues.values()) if found.port_id == port_id), None)
+        if dialogue is None or dialogue.is_awaited or not dialogue.is_pending or not self._ports.is_open(interface):
+            return False
+        dialogue.is_awaited = True
+        dialogue.held = answer
+        self._call_later(HOLD_S, dialogue.let_go)
+        return True
 
     def changed(self, interface: str, change: VsiChanged) -> None:
         """A VSI, perhaps not libvirt's, is another one now. To be told after the book."""
@@ -129,13 +146,15 @@ class LibvirtVsis:
             return
         dialogue.waiter = None
         dialogue.outcome = outcome
+        if dialogue.held:
+            self._call_later(0, dialogue.let_go)  # when the book knows of it as well
         if outcome not in (Outcome.GRANTED, Outcome.SUPERSEDED) and dialogue.mode is not Mode.DEASSOCIATE:
             dialogue.verdict = _verdict(outcome, status)
             log.info("%s: VSI %s is not associated for libvirt: %s", dialogue.interface, waiter.vsi.text, text)
 
     # Requests.
 
-    def _associate(self, interface: str, vsi_id: VsiId, want: Want) -> int:
+    def _associate(self, interface: str, vsi_id: VsiId, want: Want, port_id: int) -> int:
         batch = self._book.batch(interface)
         try:
             batch.check_room()
@@ -143,7 +162,7 @@ class LibvirtVsis:
             return ENOMEM
         vsi = batch.port.vsi(vsi_id)
         new = vsi.want is None or vsi.standing is None
-        dialogue = self._open(interface, vsi_id, want.tlv.mode, new)
+        dialogue = self._open(interface, vsi_id, want.tlv.mode, port_id, new)
         dialogue.want = want
         batch.adopt(vsi, want)
         dialogue.waiter = batch.request(vsi, want.tlv, want, self)
@@ -153,12 +172,13 @@ class LibvirtVsis:
             self._close(dialogue)
         return error
 
-    def _renew(self, interface: str, vsi: BookedVsi, want: Want, kept: bytes) -> int:
+    def _renew(self, interface: str, vsi: BookedVsi, want: Want, kept: bytes, port_id: int) -> int:
         """The same again: libvirtd was started anew, or has heard that the VSI was taken away, or asks twice."""
         self._book.write([((interface, vsi.text), kept)])
         want.spec = kept
         previous = self._dialogues.get(interface, {}).get(vsi.vsi_id)
-        dialogue = self._open(interface, vsi.vsi_id, want.tlv.mode, new=vsi.standing is None and not want.persistent)
+        new = vsi.standing is None and not want.persistent
+        dialogue = self._open(interface, vsi.vsi_id, want.tlv.mode, port_id, new)
         if vsi.waiters:
             dialogue.waiter = vsi.waiters[-1] if vsi.waiters[-1].asker is self else None
         elif _granted(vsi, want.tlv) is None:
@@ -169,7 +189,7 @@ class LibvirtVsis:
                 dialogue.asked_at = previous.asked_at
         return 0
 
-    def _insist(self, interface: str, vsi: BookedVsi, want: Want, dialogue: "Dialogue") -> None:
+    def _insist(self, interface: str, vsi: BookedVsi, want: Want, dialogue: Dialogue) -> None:
         """A running guest's: it is asked for until it is given up, whatever the switch says."""
         want.persistent = True
         batch = self._book.batch(interface)
@@ -178,9 +198,9 @@ class LibvirtVsis:
         dialogue.waiter = batch.request(vsi, want.tlv, want, self)
         batch.commit()
 
-    def _release(self, interface: str, vsi_id: VsiId) -> int:
+    def _release(self, interface: str, vsi_id: VsiId, port_id: int) -> int:
         """The first look is to find that it has succeeded, whether the switch has confirmed it or there was nothing."""
-        dialogue = self._open(interface, vsi_id, Mode.DEASSOCIATE, new=False)
+        dialogue = self._open(interface, vsi_id, Mode.DEASSOCIATE, port_id, new=False)
         dialogue.verdict = PortResponse.SUCCESS
         vsi = self._book.find(interface, vsi_id)
         tlv = vsi.want.tlv if vsi and vsi.want else vsi.status.request if vsi and vsi.status else None
@@ -193,16 +213,16 @@ class LibvirtVsis:
 
     # Dialogues.
 
-    def _open(self, interface: str, vsi_id: VsiId, mode: Mode, new: bool) -> "Dialogue":
+    def _open(self, interface: str, vsi_id: VsiId, mode: Mode, port_id: int, new: bool) -> Dialogue:
         dialogues = self._dialogues.setdefault(interface, {})
         if former := dialogues.get(vsi_id):
             self._close(former)
             dialogues = self._dialogues.setdefault(interface, dialogues)
-        dialogue = dialogues[vsi_id] = Dialogue(interface, vsi_id, mode, new, self._clock())
+        dialogue = dialogues[vsi_id] = Dialogue(interface, vsi_id, mode, port_id, new, self._clock())
         dialogue.timer = self._call_later(AGREEMENT_S, self._look_for_a_switch, dialogue)
         return dialogue
 
-    def _close(self, dialogue: "Dialogue") -> None:
+    def _close(self, dialogue: Dialogue) -> None:
         if dialogue.timer:
             dialogue.timer.cancel()
         dialogues = self._dialogues.get(dialogue.interface, {})
@@ -210,15 +230,16 @@ class LibvirtVsis:
             del dialogues[dialogue.vsi_id]
             if not dialogues:
                 del self._dialogues[dialogue.interface]
+        dialogue.let_go()
 
-    def _look_for_a_switch(self, dialogue: "Dialogue") -> None:
+    def _look_for_a_switch(self, dialogue: Dialogue) -> None:
         dialogue.timer = self._call_later(PATIENCE_S - AGREEMENT_S, self._lose_patience, dialogue)
         if not dialogue.is_awaited:
             self._keep_asking(dialogue)
         elif dialogue.is_pending and not self._ports.is_open(dialogue.interface):
             self._give_up(dialogue, "there is no switch that takes requests")
 
-    def _lose_patience(self, dialogue: "Dialogue") -> None:
+    def _lose_patience(self, dialogue: Dialogue) -> None:
         """libvirt has got its answer by now, or none: then it has given up, and the guest was not started."""
         dialogue.timer = self._call_later(REMEMBERED_S - PATIENCE_S, self._close, dialogue)
         if dialogue.mode is Mode.DEASSOCIATE or not dialogue.is_awaited:
@@ -228,7 +249,7 @@ class LibvirtVsis:
         elif dialogue.verdict is None and not dialogue.seen:
             self._give_up(dialogue, "the answer came when libvirt had given up")
 
-    def _give_up(self, dialogue: "Dialogue", why: str) -> None:
+    def _give_up(self, dialogue: Dialogue, why: str) -> None:
         """What was never granted to libvirt's knowledge is an orphan."""
         dialogue.verdict = PortResponse.TIMED_OUT
         dialogue.waiter = None
@@ -239,7 +260,7 @@ class LibvirtVsis:
             batch.give_up(vsi)
             batch.commit()
 
-    def _keep_asking(self, dialogue: "Dialogue") -> None:
+    def _keep_asking(self, dialogue: Dialogue) -> None:
         """Nobody has looked, so the guest runs: without its VSI it is cut off, and libvirt will not ask again."""
         want = dialogue.want
         if want is None or dialogue.outcome in (Outcome.GRANTED, Outcome.SUPERSEDED):
@@ -248,57 +269,13 @@ class LibvirtVsis:
         if vsi.want in (None, want):
             self._insist(dialogue.interface, vsi, want, dialogue)
 
-    def _response(self, interface: str, vsi_id: VsiId, dialogue: "Dialogue") -> int | None:
+    def _response(self, interface: str, vsi_id: VsiId, dialogue: Dialogue) -> int | None:
         if dialogue.verdict is not None:
             return dialogue.verdict
         vsi = self._book.find(interface, vsi_id)
         if vsi and vsi.want:
             return _granted(vsi, vsi.want.tlv)
         return None if dialogue.is_pending else PortResponse.OTHER_FAILURE  # somebody else has given it up
-
-
-class Dialogue:
-    """libvirt's last request for one VSI, and what has been said about it since.
-
-    `want`: what was asked, unless it was nothing new; `new`: nothing was granted before. `verdict`: what it came to,
-    where that is not what the book has. `is_awaited`: libvirt has looked; `seen`: and has found an answer.
-    """
-
-    __slots__ = (
-        "asked_at",
-        "interface",
-        "is_awaited",
-        "mode",
-        "new",
-        "outcome",
-        "seen",
-        "timer",
-        "verdict",
-        "vsi_id",
-        "waiter",
-        "want",
-    )
-
-    def __init__(self, interface: str, vsi_id: VsiId, mode: Mode, new: bool, now: float) -> None:
-        self.interface = interface
-        self.vsi_id = vsi_id
-        self.mode = mode
-        self.new = new
-        self.asked_at = now
-        self.want: Want | None = None
-        self.waiter: Waiter | None = None
-        self.outcome: Outcome | None = None
-        self.verdict: int | None = None
-        self.is_awaited = self.seen = False
-        self.timer: Timer | None = None
-
-    @property
-    def is_pending(self) -> bool:
-        return self.waiter is not None and self.verdict is None
-
-    def looked(self, response: int | None) -> None:
-        self.is_awaited = True
-        self.seen = self.seen or response is not None
 
 
 def _spec(query: VsiQuery, vsi_id: VsiId) -> dict[str, Any]:

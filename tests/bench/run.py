@@ -20,6 +20,7 @@ from tests.bench.news import event_to_state, remode, state_rewrites
 from tests.bench.report import Row, failed, machine, table, write_json
 from tests.bench.service import service_memory, service_ready_1, service_ready_2000
 from tests.bench.startup import first_lldpdu, start_200_uplinks, start_ready
+from tests.bench.virsh import virsh_create
 from tests.bench.vsi import vsi_associate_1, vsi_associate_each
 from tests.bench.vsiheld import vsi_keepalive_4000, vsi_memory_4000, vsi_show_4000, vsi_state_4000
 from tests.bench.vsimany import vsi_associate_1000, vsi_associate_4000
@@ -55,6 +56,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], list[Row]]] = {
     "vsi-memory-4000": vsi_memory_4000,
     "vsi-show-4000": vsi_show_4000,
     "vsi-state-4000": vsi_state_4000,
+    "virsh-create": virsh_create,
 }
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from evbagent.libvirtnl import PortProfile, VsiQuery, encode_entry
-from evbagent.libvirtvsis import AGREEMENT_S, PATIENCE_S, REMEMBERED_S, LibvirtVsis
+from evbagent.libvirtvsis import AGREEMENT_S, HOLD_S, PATIENCE_S, REMEMBERED_S, LibvirtVsis
 from protocols.vdp.status import Outcome, VsiChanged, VsiRequest, VsiState
 from protocols.vdp.vsi import Mode, Response, VsiId, parse_vsi_id
 from tests.support.vsibook import Rig, instance, status
@@ -125,6 +125,40 @@ def test_a_guest_is_started(libvirt: Libvirt) -> None:
     libvirt.rig.clock.pass_by(60)
     assert libvirt.look() == {1: 0} and not libvirt.rig.requests() and not libvirt.told
     assert not libvirt.rig.clock.pending
+
+
+def test_the_first_look_waits_a_little(libvirt: Libvirt) -> None:
+    """A switch that is not busy answers long before libvirt looks again."""
+    answers: list[dict[int, int | None]] = []
+
+    def look(owner: int = ONE) -> bool:
+        return libvirt.vsis.hold("eth0", owner, lambda: answers.append(libvirt.look()))
+
+    assert not look(), "for nothing"
+    libvirt.ask()
+    request = libvirt.rig.request()
+    assert not look(OTHER), "another libvirt"
+    assert look() and not answers
+    libvirt.rig.clock.pass_by(0.003)
+    libvirt.grant(request)
+    libvirt.rig.clock.pass_by()
+    assert answers == [{1: 0}]
+    assert not look(), "it is known"
+    libvirt.ask(2)
+    assert look()
+    libvirt.rig.clock.pass_by(HOLD_S)
+    assert answers[1:] == [{2: PENDING, 1: 0}], "a busy one"
+    assert not look(), "only the first one"
+    libvirt.rig.clock.pass_by(60)
+    libvirt.ask(3)
+    assert look()
+    libvirt.ask(3, Mode.DEASSOCIATE)
+    assert len(answers) == 3, "none is left without an answer"
+    libvirt.open = False
+    libvirt.ask(4)
+    assert not look(), "no switch"
+    libvirt.rig.clock.pass_by(60)
+    assert len(answers) == 3
 
 
 def test_the_last_one_asked_for_is_the_first_one_told(libvirt: Libvirt) -> None:

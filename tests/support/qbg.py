@@ -82,15 +82,19 @@ class Host:
         """Start guests at the same time; what virsh complains of for each, nothing where it runs."""
         started = []
         for one in guests:
-            file = self.directory / f"{one.name}.xml"
-            file.write_text(one.xml)
-            started.append(self.libvirt.begin("create", str(file)))
+            started.append(self.libvirt.begin("create", str(self.write(one))))
         complaints = []
         for one, process in zip(guests, started, strict=True):
             _, errors = process.communicate(timeout=30)
             assert (process.returncode == 0) == (one.name in self.libvirt.guests()), errors
             complaints.append("" if process.returncode == 0 else errors.strip())
         return complaints
+
+    def write(self, one: Guest) -> Path:
+        """Its document as a file."""
+        file = self.directory / f"{one.name}.xml"
+        file.write_text(one.xml)
+        return file
 
     def destroy(self, *guests: Guest) -> None:
         for one in guests:
