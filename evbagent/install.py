@@ -13,7 +13,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent / "service"
 UNITS = ("evbagent.service", "evbagent-observe.service")
-DROP_INS = ("containers", "processes", "record")
+DROP_INS = ("containers", "libvirt", "processes", "record")
 MARK = (
     "# Written by `evbagent install`, removed by `evbagent uninstall`. Additions: `systemctl edit`, apparmor.d/local."
 )

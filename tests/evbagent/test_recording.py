@@ -61,7 +61,9 @@ REQUESTS: list[Request] = [
     RelayAble(False, "why"),
     RelaySet(True, None),
     Shutdown(),
-    RequestVsis((VsiRequest(vsi(1), 5, True), VsiRequest(vsi(2, Mode.DEASSOCIATE), 6))),
+    RequestVsis(
+        (VsiRequest(vsi(1), 5, True), VsiRequest(vsi(2, Mode.DEASSOCIATE), 6), VsiRequest(vsi(3), 7, False, True))
+    ),
     WithdrawVsis((vsi_id(1),)),
     WithdrawVsis(None, "all"),
     PolicyChanged(),

@@ -57,9 +57,9 @@ class Bench:
     def close(self, closed: Closed = DOWN) -> None:
         self.do(self.station.close(closed, self.now))
 
-    def ask(self, tlv: VsiTlv | None = None, persistent: bool = False) -> int:
+    def ask(self, tlv: VsiTlv | None = None, persistent: bool = False, untagged: bool = False) -> int:
         self.tickets += 1
-        self.do(self.station.request([VsiRequest(tlv or asking(), self.tickets, persistent)], self.now))
+        self.do(self.station.request([VsiRequest(tlv or asking(), self.tickets, persistent, untagged)], self.now))
         return self.tickets
 
     def release(self) -> int:
@@ -728,3 +728,34 @@ def test_what_was_postponed_for_a_keep_alive_is_told() -> None:
     assert bench.state is State.PROCESS and bench.changes[-1].status.request == asking(vid=200)
     bench.hear(*map(answer, bench.send()))
     assert bench.outcome(ticket) is Outcome.GRANTED
+
+
+def test_a_null_vid_may_stay_null_for_untagged_frames() -> None:
+    """As lldpad's bridge leaves it (interop-notes V13): only whose guest tags its frames has to know the VLAN."""
+    bench = Bench().open()
+    asked = asking(vid=0)
+    ticket = bench.ask(asked, untagged=True)
+    bench.send()
+    bench.hear(answer(asked))
+    assert bench.outcome(ticket) is Outcome.GRANTED and bench.changes[-1].status.filters == asked.filters
+    bench.wait()
+    bench.send()
+    bench.hear(answer(asked))
+    assert bench.state is State.WAIT, "the keep-alive's answer as well"
+    # The same VSI, now of a client whose frames are tagged.
+    other = bench.ask(asking(vid=0, mode=Mode.PREASSOCIATE), untagged=True)
+    bench.send()
+    bench.hear(answer(asking(vid=0, mode=Mode.PREASSOCIATE)))
+    assert bench.outcome(other) is Outcome.GRANTED
+    tagged = bench.ask(asked)
+    bench.send()
+    bench.hear(answer(asked))
+    assert bench.outcome(tagged) is Outcome.REFUSED
+
+
+def test_whether_there_is_a_bridge() -> None:
+    bench = Bench()
+    assert not bench.station.is_open
+    assert bench.open().station.is_open
+    bench.close()
+    assert not bench.station.is_open
