@@ -56,7 +56,7 @@ class FeatureKind(ABC):
 
     @abstractmethod
     def compatible(self, dialect: Dialect, own: Any, remote: Any) -> bool:
-        """Whether both can be in operation at the two ends (sheet 3.5, rows 13 and 14)."""
+        """Whether both can be in operation at the two ends (rows 13 and 14). `remote` None: it means nothing here."""
 
     def taken_over(self, own: Any, remote: Any) -> Any:
         """What is in operation where the peer's configuration is taken."""
@@ -175,6 +175,8 @@ class Applications(FeatureKind):
 
     def compatible(self, dialect: Dialect, own: Any, remote: Any) -> bool:
         """No protocol that both name has another priority there."""
+        if remote is None:
+            return False
         theirs = {_cee_key(one): one.priority for one in remote}
         return all(theirs.get(_cee_key(one), one.priority) == one.priority for one in own)
 

@@ -4,16 +4,16 @@ Both sides number what they say of their features, and acknowledge the other's n
 new number only, and the next number waits until the last one is acknowledged.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from protocols.dcbx import cee
-from protocols.dcbx.features import FEATURES, FeatureKind
+from protocols.dcbx.feature_rows import NOBODY, UNSOUND, Row, Use, View, deciding
+from protocols.dcbx.features import FEATURES, FeatureKind, FeatureTlv
 from protocols.dcbx.model import CEE_OUI, Control, LegacySubtype, LegacyTlv, SubTlv
-from protocols.dcbx.settings import Body, DcbxSettings, Dialect
+from protocols.dcbx.settings import PRIORITIES, Body, DcbxSettings, Dialect
 from protocols.dcbx.validity import fault_of_pfc
 from protocols.errors import DecodeError
 
@@ -24,133 +24,12 @@ NUMBERS = 1 << 32
 OPER_VERSION = MAX_VERSION = 0
 
 
-class Use(Enum):
-    """Whose configuration is in operation. UNCHANGED: it stays as it is until the peer has answered."""
-
-    LOCAL = "local"
-    PEER = "peer"
-    UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """All that decides on a feature. `peer` False: nobody is there, or several are; `expired`: one was."""
-
-    dialect: Dialect
-    advertised: bool
-    synced: bool
-    acknowledged: bool
-    versions_agreed: bool
-    peer: bool
-    expired: bool
-    heard: bool
-    duplicated: bool
-    feature_versions_agreed: bool
-    enabled: bool
-    peer_enabled: bool
-    willing: bool
-    peer_willing: bool
-    peer_error: bool
-    sound: bool
-    compatible: bool
-
-
-class Row(NamedTuple):
-    """A row of the sheet's table: the first whose condition holds decides. `error` None: as it was."""
-
-    number: str
-    holds: Callable[[View], bool]
-    use: Use
-    oper_mode: Callable[[View], bool]
-    error: Callable[[View], bool]
-    reason: str
-
-
-def _never(_: View) -> bool:
-    return False
-
-
-def _always(_: View) -> bool:
-    return True
-
-
-def _peer_is_well(view: View) -> bool:
-    return not view.peer_error
-
-
-def _in_cee(view: View) -> bool:
-    return view.dialect is Dialect.CEE
-
-
-def _expired(view: View) -> bool:
-    """A peer was there: who has not heard anybody yet reports no error."""
-    return view.expired and _in_cee(view)
-
-
-ROWS: Sequence[Row] = (
-    Row("2", lambda it: not it.advertised, Use.LOCAL, lambda it: it.enabled, _never, "it is not advertised"),
-    Row("3", lambda it: it.peer and not it.versions_agreed, Use.UNCHANGED, _never, _never, "versions are not agreed"),
-    Row("4", lambda it: not it.peer, Use.LOCAL, _never, _expired, "there is no peer"),
-    Row("5", lambda it: not it.heard, Use.LOCAL, _never, _in_cee, "the peer has no such feature"),
-    Row(
-        "6",
-        lambda it: not it.synced and not it.acknowledged,
-        Use.UNCHANGED,
-        _never,
-        _never,
-        "the peer has not acknowledged yet",
-    ),
-    Row("7", lambda it: it.duplicated, Use.LOCAL, _never, _always, "the peer says it twice"),
-    # Row 8 needs another version than 0 to change to, and there is none.
-    Row(
-        "9",
-        lambda it: not it.feature_versions_agreed,
-        Use.UNCHANGED,
-        _never,
-        _never,
-        "the peer has another version of it in operation",
-    ),
-    Row(
-        "10",
-        lambda it: not (it.enabled and it.peer_enabled),
-        Use.LOCAL,
-        _never,
-        _never,
-        "it is not enabled on both sides",
-    ),
-    Row("11a", lambda it: not it.sound, Use.LOCAL, _never, _always, "the peer's settings cannot be used"),
-    Row(
-        "11b",
-        lambda it: it.willing and not it.peer_willing and it.peer_error,
-        Use.LOCAL,
-        _never,
-        _never,
-        "the peer reports an error",
-    ),
-    Row(
-        "11",
-        lambda it: it.willing and not it.peer_willing,
-        Use.PEER,
-        _always,
-        _never,
-        "willing, and the peer is not",
-    ),
-    Row(
-        "12",
-        lambda it: it.peer_willing and not it.willing,
-        Use.LOCAL,
-        _peer_is_well,
-        _never,
-        "not willing: the peer follows",
-    ),
-    Row("13", lambda it: it.compatible, Use.LOCAL, _peer_is_well, _never, "both sides are equally willing, and agree"),
-    Row("14", _always, Use.LOCAL, _never, _always, "both sides are equally willing, and differ: a mismatch"),
-)
-
-
 @dataclass(slots=True)
 class FeatureMachine:
-    """`said`: its TLV as it goes with the number that was sent last. `row`: which decided."""
+    """`said`: its TLV as it goes with the number that was sent last.
+
+    `row`: which decided last; `waits`: which says that nothing is decided just now. `fault`: of the peer's settings.
+    """
 
     operational: Any
     said: SubTlv | None = None
@@ -158,10 +37,19 @@ class FeatureMachine:
     number: int = 1
     error: bool = False
     oper_mode: bool = False
-    row: Row = ROWS[0]
+    row: Row = NOBODY
+    waits: Row | None = None
     remote: Any = None
     remote_willing: bool | None = None
     fault: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why `operational` is what it is."""
+        because = (self.fault if self.row is UNSOUND else "") or self.row.reason
+        if self.waits is None:
+            return because
+        return self.waits.reason if self.row is NOBODY else f"{because}; {self.waits.reason}"
 
 
 class LegacyMachine:
@@ -215,8 +103,12 @@ class LegacyMachine:
                 feature.synced, feature.number = False, 1
         else:
             versions_agreed, sub_tlvs = self._control(peer, warnings)
-        self._decide(sub_tlvs, peer is not None and not several, versions_agreed, warnings)
+        views = self._decide(sub_tlvs, peer is not None and not several, versions_agreed, warnings)
         self._number()
+        for view, (_, feature) in zip(views, self.features, strict=True):
+            acknowledged = self.my_ack_no == feature.number
+            row = deciding(replace(view, synced=feature.synced, acknowledged=acknowledged))
+            feature.waits = row if row.use is Use.UNCHANGED else None
         self.warnings = tuple(warnings)
 
     def _control(self, peer: LegacyTlv, warnings: list[str]) -> tuple[bool, tuple[SubTlv, ...]]:
@@ -256,54 +148,67 @@ class LegacyMachine:
 
     # The feature machines (sheet 3.5).
 
-    def _decide(self, sub_tlvs: tuple[SubTlv, ...], has_peer: bool, versions_agreed: bool, warnings: list[str]) -> None:
-        for kind, feature in self.features:
-            own = kind.wanted(self.settings)
-            heard = kind.heard(self.dialect, sub_tlvs)
-            theirs = heard[0] if heard else None
-            ets = self.features[0][1].operational
-            feature.remote, feature.fault = kind.value(theirs, self.settings, ets) if theirs else (None, "")
-            feature.remote_willing = theirs.feature.willing if theirs else None
-            self._notice(kind, feature)
-            acknowledged = self.my_ack_no == feature.number
-            version = theirs.feature.oper_version if theirs else OPER_VERSION
-            if version != OPER_VERSION:
-                warnings.append(f"{kind.title}: version {version} is in operation at the peer, {OPER_VERSION} here")
-            view = View(
-                dialect=self.dialect,
-                advertised=self.settings.advertise,
-                synced=feature.synced,
-                acknowledged=acknowledged,
-                versions_agreed=versions_agreed,
-                peer=has_peer,
-                expired=self._had_peer,
-                heard=theirs is not None,
-                duplicated=len(heard) > 1,
-                feature_versions_agreed=version == OPER_VERSION,
-                enabled=True,
-                peer_enabled=bool(theirs and theirs.feature.enable),
-                willing=kind.willing(self.settings),
-                peer_willing=bool(theirs and theirs.feature.willing),
-                peer_error=bool(theirs and theirs.feature.error),
-                sound=feature.remote is not None,
-                compatible=feature.remote is not None and kind.compatible(self.dialect, own, feature.remote),
-            )
-            row = next(row for row in ROWS if row.holds(view))
-            feature.row = row
-            if row.use is Use.UNCHANGED:
-                continue
-            if has_peer and acknowledged:
-                feature.synced = True
-            feature.operational = kind.taken_over(own, feature.remote) if row.use is Use.PEER else own
-            feature.oper_mode, error = row.oper_mode(view), row.error(view)
-            if error and feature.fault:
+    def _decide(
+        self, sub_tlvs: tuple[SubTlv, ...], has_peer: bool, versions_agreed: bool, warnings: list[str]
+    ) -> list[View]:
+        views = [
+            self._decide_on(kind, feature, kind.heard(self.dialect, sub_tlvs), has_peer, versions_agreed)
+            for kind, feature in self.features
+        ]
+        for (kind, feature), view in zip(self.features, views, strict=True):
+            if not view.feature_versions_agreed:
+                warnings.append(f"{kind.title}: the peer has another version than {OPER_VERSION} in operation")
+            if feature.fault:
                 warnings.append(f"{kind.title} of the peer: {feature.fault}")
-            elif error and has_peer:
-                warnings.append(f"{kind.title}: {row.reason}")
-            feature.error = error
-            self._notice(kind, feature)
-
+            elif feature.error and has_peer and feature.row is not NOBODY:
+                warnings.append(f"{kind.title}: {feature.row.reason}")
         self._fit()
+        return views
+
+    def _decide_on(
+        self,
+        kind: FeatureKind,
+        feature: FeatureMachine,
+        heard: Sequence[FeatureTlv],
+        has_peer: bool,
+        versions_agreed: bool,
+    ) -> View:
+        own = kind.wanted(self.settings)
+        theirs = heard[0] if heard else None
+        willing, peer_willing = kind.willing(self.settings), bool(theirs and theirs.feature.willing)
+        # What would not be used has to make sense, not to be possible here.
+        judge = self.settings if willing and not peer_willing else _able(self.settings)
+        ets = self.features[0][1].operational
+        feature.remote, feature.fault = kind.value(theirs, judge, ets) if theirs else (None, "")
+        feature.remote_willing = theirs.feature.willing if theirs else None
+        self._notice(kind, feature)
+        view = View(
+            dialect=self.dialect,
+            advertised=self.settings.advertise,
+            synced=feature.synced,
+            acknowledged=self.my_ack_no == feature.number,
+            versions_agreed=versions_agreed,
+            peer=has_peer,
+            expired=self._had_peer,
+            heard=theirs is not None,
+            duplicated=len(heard) > 1,
+            feature_versions_agreed=theirs is None or theirs.feature.oper_version == OPER_VERSION,
+            enabled=True,
+            peer_enabled=bool(theirs and theirs.feature.enable),
+            willing=willing,
+            peer_willing=peer_willing,
+            peer_error=bool(theirs and theirs.feature.error),
+            sound=feature.remote is not None,
+            compatible=kind.compatible(self.dialect, own, feature.remote),
+        )
+        row = deciding(view)
+        if row.use is not Use.UNCHANGED:
+            feature.row = row
+            feature.synced = feature.synced or (has_peer and view.acknowledged)
+            feature.operational = kind.taken_over(own, feature.remote) if row.use is Use.PEER else own
+            feature.oper_mode, feature.error = row.oper_mode(view), row.error(view)
+            self._notice(kind, feature)
+        return view
 
     def _fit(self) -> None:
         """What stayed as it was may not go with what has changed beside it."""
@@ -315,6 +220,11 @@ class LegacyMachine:
         """Row 1: what is said of it has changed since it was said, and goes with the next number."""
         if feature.synced and self._tlv(kind, feature) != feature.said:
             feature.synced, feature.number = False, (self.seq_no + 1) % NUMBERS
+
+
+def _able(settings: DcbxSettings) -> DcbxSettings:
+    """A NIC that can have whatever makes sense."""
+    return replace(settings, classes=PRIORITIES, capability=PRIORITIES, credit_based_shaper=True)
 
 
 def read_peer(dialect: Dialect, bodies: Sequence[Body]) -> tuple[LegacyTlv | None, tuple[str, ...]]:

@@ -218,7 +218,7 @@ def _legacy_results(settings: DcbxSettings, machine: LegacyMachine) -> tuple[Ets
             ets.remote,
             settings.ets_willing,
             ets.remote_willing,
-            ets.fault or ets.row.reason,
+            ets.reason,
             ets.error,
         ),
         PfcResult(
@@ -227,7 +227,7 @@ def _legacy_results(settings: DcbxSettings, machine: LegacyMachine) -> tuple[Ets
             pfc.remote,
             settings.pfc_willing,
             pfc.remote_willing,
-            pfc.fault or pfc.row.reason,
+            pfc.reason,
             pfc.error,
         ),
         AppResult(
@@ -236,7 +236,7 @@ def _legacy_results(settings: DcbxSettings, machine: LegacyMachine) -> tuple[Ets
             app.remote,
             settings.apps_willing,
             app.remote_willing,
-            app.fault or app.row.reason,
+            app.reason,
             app.error,
         ),
     )

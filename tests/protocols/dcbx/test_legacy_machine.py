@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.dcbx import cee
+from protocols.dcbx.feature_rows import ROWS, Use, View, deciding
 from protocols.dcbx.groups import cee_groups, cin_groups, tables_of_cee, tables_of_cin
-from protocols.dcbx.legacy_machine import ROWS, LegacyMachine, Use, View
+from protocols.dcbx.legacy_machine import LegacyMachine
 from protocols.dcbx.model import (
     CEE_OUI,
     CeeApplication,
@@ -73,7 +74,9 @@ BOTH = tuple(product((False, True), repeat=2))
         ({"feature_versions_agreed": False}, "9", Use.UNCHANGED, False, False),
         ({"enabled": False}, "10", Use.LOCAL, False, False),
         ({"peer_enabled": False}, "10", Use.LOCAL, False, False),
-        ({"sound": False}, "11a", Use.LOCAL, False, True),
+        ({"sound": False, "willing": True}, "11a", Use.LOCAL, False, True),
+        ({"sound": False}, "13", Use.LOCAL, True, False),
+        ({"sound": False, "peer_willing": True}, "12", Use.LOCAL, True, False),
         ({"willing": True}, "11", Use.PEER, True, False),
         ({"willing": True, "peer_error": True}, "11b", Use.LOCAL, False, False),
         ({"peer_willing": True}, "12", Use.LOCAL, True, False),
@@ -86,7 +89,7 @@ BOTH = tuple(product((False, True), repeat=2))
 def test_rows(changes: dict[str, object], number: str, use: Use, oper_mode: bool, error: bool) -> None:
     """The first row that holds, and what it does (sheet 3.5)."""
     view = replace(ALL_WELL, **changes)  # type: ignore[arg-type]
-    row = next(row for row in ROWS if row.holds(view))
+    row = deciding(view)
     assert (row.number, row.use, row.oper_mode(view), row.error(view)) == (number, use, oper_mode, error)
 
 
@@ -184,8 +187,8 @@ def test_another_version_of_a_feature() -> None:
     """It stays as it was (row 9), and the others do not."""
     other = replace(PFC, feature=replace(SOUND, oper_version=1))
     result = heard(peer_with(other, CeeApplications(SOUND, (CeeApplication(0x8906, 0, CEE_OUI, 1),))))
-    assert result.pfc.operational == 0b1000 and "another version" in result.pfc.reason
-    assert any("PFC: version 1" in warning for warning in result.warnings)
+    assert result.pfc.operational == 0b1000
+    assert any("PFC: the peer has another version" in warning for warning in result.warnings)
     assert [one.priority for one in result.app.operational] == [0]
 
 
@@ -211,6 +214,25 @@ def test_groups_that_cannot_be(ids: Eight, shares: Eight, word: str) -> None:
     result = heard(peer_with(PriorityGroups(SOUND, ids, shares, 8)), settings)
     assert (result.ets.operational, result.ets.error) == (SHARED, True)
     assert any(word in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize(("one", "other"), [(False, True), (False, False), (True, True)])
+def test_groups_that_are_not_used_need_not_fit(one: bool, other: bool) -> None:
+    """lldpad has eight groups by default: a NIC with fewer classes is no error where nobody takes them over."""
+    eight_groups = Tables((0, 1, 2, 3, 4, 5, 6, 7), (2,) * 8, (13, 13, 13, 13, 12, 12, 12, 12))
+    low = End(LOW, willing(replace(OURS, classes=3), one))
+    high = End(HIGH, replace(willing(OURS, other), ets=eight_groups))
+    converge(low, high)
+    here, there = results(low, high)
+    assert here.ets.operational == SHARED and not here.ets.error and not here.warnings
+    assert here.ets.remote == eight_groups
+    assert there.ets.operational == (SHARED if other and not one else eight_groups) and not there.ets.error
+
+
+def test_absurd_groups_are_named_also_where_nobody_would_follow() -> None:
+    groups = PriorityGroups(SOUND, (0,) * 8, (100, 100, 0, 0, 0, 0, 0, 0), 8)
+    result = heard(peer_with(groups), willing(OURS, False))
+    assert any("200 %" in warning for warning in result.warnings) and not result.ets.error
 
 
 def test_groups_without_priorities_or_without_a_share() -> None:
@@ -313,11 +335,11 @@ def test_what_waits_fits_what_has_changed() -> None:
     assert pfc.operational == 0b11000
     settings = replace(settings, pfc=0b10000)
     machine.run(settings, peer_with(lossless, together), several=False)
-    assert (pfc.operational, pfc.row.number) == (0b11000, "6")
+    assert (pfc.operational, pfc.waits and pfc.waits.number) == (0b11000, "6")
     apart = PriorityGroups(SOUND, spread, (50, 50) + (0,) * 6, 8)  # type: ignore[arg-type]
     machine.run(settings, peer_with(lossless, apart), several=False)
     assert groups.operational.prio_tc == spread
-    assert (pfc.operational, pfc.row.number) == (0b10000, "6")
+    assert (pfc.operational, pfc.waits and pfc.waits.number) == (0b10000, "6")
 
 
 def test_an_application_with_two_priorities() -> None:
