@@ -48,7 +48,7 @@ class Libvirtd:
 
     def __init__(self, namespace: Namespace, directory: Path) -> None:
         require_peer("virsh", "libvirtd", "virtlogd", "qemu-system-x86_64")
-        if _maps_one_user():
+        if maps_one_user():
             impossible("libvirtd opens /dev/tapN, which takes the machine's root")
         require_link_kind(namespace, "macvtap")
         self.namespace = namespace
@@ -104,5 +104,6 @@ class Libvirtd:
         self._keeper.stdin.flush()
 
 
-def _maps_one_user() -> bool:
+def maps_one_user() -> bool:
+    """Whether this process is root of a user namespace only."""
     return Path("/proc/self/uid_map").read_text().split()[2] == "1"
