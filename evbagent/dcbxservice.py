@@ -22,7 +22,7 @@ from evbagent.dcbxlocal import local_settings
 from evbagent.dcbxuplink import DcbUplink, describe_peer
 from evbagent.dcbxview import Json, difference_document
 from evbagent.exchange import ControlError
-from evbagent.lldpconfig import LldpConfig
+from evbagent.lldpconfig import AdminStatusName, LldpConfig
 from evbagent.netlink import Link
 from evbagent.observe import ONLY_OBSERVES
 from evbagent.port import Port
@@ -84,7 +84,8 @@ class DcbxService:
     def prepare(self, link: Link, uplink: UplinkSettings) -> tuple[UplinkSettings, DcbxSettings | None]:
         """What the port's machines are to know of DCB; None: they have no part in it.
 
-        DCBX TLVs are of the nearest bridge scope: who says them sends there, unless `lldp.admin-status` says otherwise.
+        DCBX TLVs are of the nearest bridge scope. Unless `lldp.admin-status` says otherwise, who says them sends there;
+        where firmware does, we do not: the switch would see two neighbors.
         """
         if self._observes and uplink.dcbx.mode != "off":
             looking = structs.replace(uplink.dcbx, mode="observe", advertise=False, on_stop="keep")
@@ -101,8 +102,10 @@ class DcbxService:
             one.config, one.wishes, one.held, one.in_vain = uplink.dcbx, dcbx_wishes(uplink.dcbx), False, None
             one.nic.look()
         one.settings = local_settings(one.config, one.wishes, one.nic, Role(uplink.role))
-        if one.settings is not None and one.settings.advertise:
-            uplink = structs.replace(uplink, lldp=_announcing(uplink.lldp))
+        if one.nic.is_managed:
+            uplink = structs.replace(uplink, lldp=_in_nearest_bridge(uplink.lldp, "rx-only"))
+        elif one.settings is not None and one.settings.advertise:
+            uplink = structs.replace(uplink, lldp=_in_nearest_bridge(uplink.lldp, "tx-and-rx"))
         return uplink, one.settings
 
     def port_ready(self, port: Port) -> None:
@@ -290,5 +293,6 @@ def _spoken(port: Port) -> str:
     return f"{result.reason} ({peer})" if peer else result.reason
 
 
-def _announcing(lldp: LldpConfig) -> LldpConfig:
-    return structs.replace(lldp, admin_status={Scope.NEAREST_BRIDGE: "tx-and-rx", **lldp.admin_status})
+def _in_nearest_bridge(lldp: LldpConfig, admin_status: AdminStatusName) -> LldpConfig:
+    """Unless it is configured."""
+    return structs.replace(lldp, admin_status={Scope.NEAREST_BRIDGE: admin_status, **lldp.admin_status})

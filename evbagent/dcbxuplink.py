@@ -90,7 +90,9 @@ class DcbUplink:
         found = list(unfit(self.nic, self.wishes))
         name = self.nic.name
         if self.nic.is_managed:
-            found.append("the NIC's firmware runs DCBX (lld-managed): evbagent only looks on")
+            found.append(
+                "the NIC's firmware runs DCBX (lld-managed): evbagent looks on, and says nothing to the nearest bridge"
+            )
         elif self.nic.error:
             found.append(f"DCB settings cannot be read: {self.nic.error}")
         elif self.config.mode == "apply" and self.plan and not self.held:
