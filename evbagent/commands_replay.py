@@ -8,6 +8,7 @@ from evbagent.capture import Capture, CaptureError
 from evbagent.decode import selection
 from evbagent.replay import Replayed, ReplayError, is_recording, replay_capture, replay_recording
 from evbagent.show import escape, event_line
+from evbagent.show_dcbx import render_dcbx
 from evbagent.terminal import DONE, complain, print_json
 from protocols.evb.status import Role
 
@@ -43,6 +44,9 @@ def _print(replayed: Replayed) -> None:
         f"reflective relay {escape(forwarding['reflective-relay'])}, mode {forwarding['mode']}: "
         f"{escape(forwarding['reason'])}"
     )
+    dcbx = replayed.state["dcbx"]
+    if dcbx and dcbx["remote"]:
+        print("".join(f"  {line}\n" for line in render_dcbx([{"interface": "DCBX", **dcbx}]).splitlines()[1:]), end="")
     for vsi in replayed.state["vsis"]:
         print(f"  VSI {escape(vsi['vsi-id'])} {vsi['state']}")
     for scope in replayed.state["lldp"]:

@@ -44,7 +44,7 @@ def dcbx_document(
     return {
         "mode": config.mode,
         "advertise": settings is not None and settings.advertise,
-        **(_NOBODY if result is None or settings is None else _agreement(result, settings)),
+        **agreement_document(result, settings),
         "peer": peer or None,
         "nic": nic_document(nic),
         "nic-state": nic_state,
@@ -68,8 +68,10 @@ _NOBODY: Mapping[str, Any] = MappingProxyType(
 )
 
 
-def _agreement(result: DcbxResult, settings: DcbxSettings) -> Json:
+def agreement_document(result: DcbxResult | None, settings: DcbxSettings | None) -> Mapping[str, Any]:
     """What both ends say, and what comes of it."""
+    if result is None or settings is None:
+        return _NOBODY
     return {
         "dialect": None if result.dialect is None else str(result.dialect),
         "state": str(result.state),

@@ -13,9 +13,11 @@ from msgspec import MsgspecError
 from msgspec.json import Decoder
 
 from evbagent.capture import Capture, Frame
+from evbagent.dcbxview import agreement_document
 from evbagent.events import forwarding_event, neighbor_event
 from evbagent.neighborview import neighbor_document
 from evbagent.recording import Advance, Asked, FirstSequence, Heard, Input, Start, read_input, read_start
+from evbagent.replaydcbx import NEWCOMER, dcbx_end
 from evbagent.view import (
     edge_statistics_document,
     evb_document,
@@ -23,6 +25,7 @@ from evbagent.view import (
     statistics_document,
 )
 from evbagent.vsiview import VsiDocuments
+from protocols.dcbx.settings import DcbxSettings
 from protocols.edge import ETHERTYPES_ECP, FORMS
 from protocols.errors import DecodeError
 from protocols.evb.draft import DRAFT
@@ -35,6 +38,7 @@ from protocols.lldp.tlvs import ChassisId, ChassisIdSubtype, OrganizationalTlv, 
 from protocols.lldp.tx import TxSettings
 from protocols.port import (
     Configure,
+    DcbxChanged,
     Effect,
     ForwardingChanged,
     Indicate,
@@ -114,6 +118,8 @@ class Player:
                     self.tell(self.now, {"event": "vsi", "vsi": vsi, "was": str(was), "gone": gone})
                 case Indicate(WarningsChanged(warnings)):
                     self.tell(self.now, {"event": "warnings", "warnings": list(warnings)})
+                case Indicate(DcbxChanged(result)):
+                    self.tell(self.now, {"event": "dcbx", **agreement_document(result, self.stack.dcbx.settings)})
                 case Confirm(ticket, outcome, _):
                     self.tell(self.now, {"event": "confirm", "ticket": ticket, "result": str(outcome)})
 
@@ -142,6 +148,7 @@ class Player:
             "vsis": [
                 Decoder().decode(make(vsi.status(), vsi_id.text, None)) for vsi_id, vsi in stack.edge.vdp.vsis.items()
             ],
+            "dcbx": None if stack.dcbx.settings is None else agreement_document(stack.dcbx.result, stack.dcbx.settings),
             "statistics": edge_statistics_document(stack.edge),
             "warnings": list(stack.warnings),
         }
@@ -201,14 +208,15 @@ def read_recording(file: BinaryIO) -> Iterator[Input]:
 
 
 def replay_capture(capture: Capture, role: Role) -> Replayed:
-    """Plays the end of this role: the one whose EVB TLV says so, or a newcomer. Raises CaptureError."""
+    """Plays the end of this role: the one whose EVB or DCBX TLVs say so, or a newcomer. Raises CaptureError."""
     frames = [(_micro(frame), frame.data) for frame in capture if len(frame.data) >= 14]
     wanted = [(time, data) for time, data in frames if _is_ours(data)]
     mac = _end_of(role, (data for _, data in wanted))
-    own = mac or MADE_UP_MAC
+    found = None if mac else dcbx_end(role, (data for _, data in wanted))
+    own, dcbx = found or (mac or MADE_UP_MAC, NEWCOMER)
     timeline: list[Json] = []
     begun = wanted[0][0] if wanted else 0
-    stack = PortStack(role, _settings(own), lambda: 1, BridgePolicy())
+    stack = PortStack(role, _settings(own, dcbx), lambda: 1, BridgePolicy())
     player = Player(stack, _teller(timeline, begun), now=begun)
     if role is Role.BRIDGE:
         player.request(RelayAble(True), begun)
@@ -306,7 +314,7 @@ def _asked(data: bytes) -> list[Any]:
     return []
 
 
-def _settings(mac: bytes) -> PortSettings:
+def _settings(mac: bytes, dcbx: DcbxSettings) -> PortSettings:
     """A port that speaks both editions and listens everywhere."""
     every = EvbCapability.RTE | EvbCapability.ECP | EvbCapability.VDP
     admin_status = dict.fromkeys(Scope, AdminStatus.RX_ONLY)
@@ -320,4 +328,5 @@ def _settings(mac: bytes) -> PortSettings:
         tx=TxSettings(),
         max_neighbors=1024,
         evb=EvbSettings((RATIFIED, DRAFT), True, EvbParameters(capabilities=every, group_ids=True)),
+        dcbx=dcbx,
     )

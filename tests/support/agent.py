@@ -22,8 +22,9 @@ Uplink = dict[str, Any]
 
 
 class Agent:
-    """`evbagent run` in a namespace. A context manager; or start(), stop() and kill(), as often as a test likes.
+    """`evbagent run` in a namespace; `options` are more words for it.
 
+    A context manager; or start(), stop() and kill(), as often as a test likes.
     Configuration, log and state directory lie in `directory`, which the host and all namespaces see, and are named
     after the namespace. Every state file that is read is held against the schema.
     """
@@ -44,6 +45,7 @@ class Agent:
         self.state_dir = directory / f"state-{namespace.name}"
         self.process: subprocess.Popen[Any] | None = None
         self._interfaces = tuple(interfaces)
+        self.options: tuple[str, ...] = ()
         self._role = role
         self._env = dict(env or {})
         self._checked = 0
@@ -69,7 +71,8 @@ class Agent:
         words = [sys.executable, "-m", "evbagent", "run", "--config", str(self.config)]
         words += ["--state-dir", str(self.state_dir)]
         words += [word for interface in self._interfaces for word in ("--interface", interface)]
-        return words + (["--role", self._role] if self._role else [])
+        words += ["--role", self._role] if self._role else []
+        return [*words, *self.options]
 
     def start(self, timeout: float = 10.0) -> None:
         """Start it, and return when it has written its first state file."""

@@ -146,6 +146,19 @@ def test_observe_reads_and_shows_and_never_writes(quiet: Rig) -> None:
     assert quiet.shown() == quiet.before
 
 
+def test_an_agent_that_only_observes_applies_nothing(quiet: Rig) -> None:
+    """Whatever is configured, and whoever asks."""
+    quiet.host.options = ("--observe",)
+    with quiet.switch, quiet.host:
+        found = quiet.wait_for("state", "peer")
+        assert (found["mode"], found["advertise"]) == ("observe", False)
+        for action in ("apply", "restore"):
+            refused = quiet.host.evbagent("dcbx", action, quiet.cable.uplink, check=False)
+            assert refused.returncode == 1 and "only observes" in refused.stderr
+    assert quiet.writes() == []
+    assert quiet.shown() == quiet.before
+
+
 def test_apply_writes_what_differs_and_a_second_run_nothing(rig: Rig) -> None:
     rig.wait_for_nic(*AGREED)
     found = rig.wait_for("differences", [])
