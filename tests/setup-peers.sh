@@ -7,7 +7,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 # package:program
 peers="lldpad:lldpad lldpd:lldpd tshark:tshark tcpdump:tcpdump iproute2:ip util-linux:nsenter mount:mount procps:sysctl"
-peers="$peers systemd:systemd-analyze apparmor:apparmor_parser"
+peers="$peers systemd:systemd-analyze apparmor:apparmor_parser gcc:gcc"
 peers="$peers libvirt-daemon-system:libvirtd libvirt-clients:virsh qemu-system-x86:qemu-system-x86_64 libxml2-utils:xmllint"
 units="lldpad.service lldpad.socket lldpd.service apparmor.service libvirt-guests.service"
 for daemon in libvirtd virtlogd virtlockd; do
