@@ -26,9 +26,12 @@ peers:
 	@tests/setup-peers.sh
 
 # The first run of pytest takes in what is slow, too; the second is of real interfaces and real peers, in namespaces.
+# These live by the clock: what fails beside others, on a machine that is out of breath, must hold by itself.
 test: venv peers lint
 	$(PYTHON) -m pytest -rs -m 'not system'
-	$(PYTHON) -m pytest -rs -m system
+	$(PYTHON) -m pytest -rs -m system || \
+		{ [ $$? -eq 1 ] && echo 'Those that failed, once more, one at a time:' && \
+		$(PYTHON) -m pytest -rs -m system -n 0 --last-failed --last-failed-no-failures none; }
 
 lint: venv
 	$(PYTHON) -m ruff check

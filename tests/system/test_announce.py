@@ -213,7 +213,8 @@ def test_lldptool_shows_what_is_configured_in_each_scope(cable: Cable, tmp_path:
         agent.reload(IDENTITY.replace("[lldp]", "[lldp]\nmax-management-addresses.nearest-customer-bridge = 2"))
         both = LLDPTOOL_BASIC.format(evb=LLDPTOOL_EVB, more=LLDPTOOL_ADDRESS) + LLDPTOOL_CUSTOM + LLDPTOOL_END
         wait_until(lambda: shown("ncb") == both, "lldptool shows the second address")
-        assert not agent.wait_for_relay(cable.uplink, "active")["warnings"]
+        wait_until(lambda: not agent.uplink(cable.uplink)["warnings"], "nothing is left out any more")
+        agent.wait_for_relay(cable.uplink, "active")
 
 
 # Changes go out at once.

@@ -6,7 +6,9 @@ The NIC is a fake (tests/support/fakedcb.c), whose log is all that the agent ask
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from errno import EINVAL
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -376,21 +378,23 @@ def test_events_and_words(rig: Rig) -> None:
     assert watch.stdout is not None
     wait_until(lambda: rig.host.evbagent("show", "interfaces").returncode == 0, "it answers")
     os.set_blocking(watch.stdout.fileno(), False)
-    events: list[dict[str, Any]] = []
+    said = bytearray()
+    rounds = count()
 
-    def seen(name: str) -> bool:
-        for line in watch.stdout or ():
-            events.append(json.loads(line))
-        return any(event["event"] == name for event in events)
+    def events(name: str) -> list[dict[str, Any]]:
+        with suppress(BlockingIOError):
+            said.extend(os.read(watch.stdout.fileno(), 1 << 20))
+        whole = [json.loads(line) for line in said.splitlines(keepends=True) if line.endswith(b"\n")]
+        return [event for event in whole if event["event"] == name]
 
     def change() -> bool:
-        rig.switch.reload(SWITCH.replace("prio-pfc = [3]", f"prio-pfc = [3, {4 + len(events) % 2}]"))
-        return seen("dcb-written")
+        rig.switch.reload(SWITCH.replace("prio-pfc = [3]", f"prio-pfc = [3, {4 + next(rounds) % 2}]"))
+        return bool(events("dcb-written") and events("dcbx"))
 
     wait_until(change, "a change, and its events", 10, 0.5)
-    (first, *_) = [event for event in events if event["event"] == "dcb-written"]
+    (first, *_) = events("dcb-written")
     assert first["changes"][0]["key"] == "prio-pfc" and first["error"] == ""
-    changed = next(event for event in events if event["event"] == "dcbx")
+    (changed, *_) = events("dcbx")
     assert changed["state"] == "peer" and 3 in changed["operational"]["pfc"]["enable"]
 
 

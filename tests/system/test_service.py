@@ -406,8 +406,10 @@ def test_observing_it_sends_and_changes_nothing(service: Service, switch: Agent)
                 tap.drain()
                 machine.ip("link set up0 down")
                 machine.ip("link set up0 up")
-                heard = observer.wait_for("up0", neighbors, "the switch's LLDPDU is heard")
-                assert (heard["forwarding"]["mode"], heard["evb"]["remote"] is not None) == ("veb", True)
+                heard = observer.wait_for(
+                    "up0", lambda uplink: uplink["evb"]["remote"], "the switch's EVB TLV is heard"
+                )
+                assert neighbors(heard) and heard["forwarding"]["mode"] == "veb"
                 agent = observer.state()["agent"]
                 assert agent["observes"] is True and "only observes" in agent["restrictions"][0]
                 refused = associate(observer, check=False)
