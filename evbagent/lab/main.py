@@ -26,11 +26,11 @@ def run_lab(switch: str, edition: str, as_json: bool, report: Path | None, captu
     except LabError as error:
         return _complain(str(error))
     printer = Printer(sys.stdout, quiet=as_json)
-    printer.title(switch, edition)
     run = _Run(switch, edition, printer)
     cage = Cage(partial(run_inside, switch, edition))
     interrupted = _Interrupts(cage)
     try:
+        printer.title(switch, edition)  # who reads it may interrupt
         run.follow(cage)
     finally:
         cage.end()  # there is nothing left to end, unless nobody wants to read what it says
