@@ -38,16 +38,16 @@ class VsiDocuments:
                 _VSI_ID_FORMATS.get(request.vsi_id.format) or f"format-{request.vsi_id.format}",
                 status.state,
                 request.mode.word,
-                None if status.pending is None else status.pending.word,
                 status.response,
-                status.reason,
                 [_filter(entry) for entry in filters.entries],
                 _FILTER_FORMATS.get(filters.format) or f"format-{filters.format}",
                 self._manager(request.manager),
                 request.type_id,
                 request.version,
-                owner,
                 self._time(status.since),
+                owner,
+                None if status.pending is None else status.pending.word,
+                status.reason,
                 _HINTS.get(request.hint, UNSET),
                 [describe(tlv) for tlv in request.organizational] if request.organizational else UNSET,
             )
@@ -115,28 +115,30 @@ def vsi_answer(
     }
 
 
-class _Filter(Struct, rename="kebab", gc=False):
+class _Filter(Struct, rename="kebab", omit_defaults=True, gc=False):
     vid: int
-    pcp: int | None
-    mac_address: str | None
-    group_id: int | None
+    pcp: int | None = None
+    mac_address: str | None = None
+    group_id: int | None = None
 
 
 class _Vsi(Struct, rename="kebab", omit_defaults=True):
+    """What is not there is left out: it would be a third of all, and readers have to take it in each time."""
+
     vsi_id: str
     vsi_id_format: str
     state: str
     request: str
-    pending: str | None
     response: str | None
-    reason: str
     filters: list[_Filter]
     filter_info_format: str
     vsi_manager_id: str
     vsi_type_id: int
     vsi_type_version: int
-    owner: str | None
     since: str
+    owner: str | None = None
+    pending: str | None = None
+    reason: str = ""
     hint: str | UnsetType = UNSET
     organizational: list[dict[str, str | int]] | UnsetType = UNSET
 

@@ -54,10 +54,8 @@ VSI: dict[str, Any] = {
     "vsi-id-format": "uuid",
     "state": "associated",
     "request": "associate",
-    "pending": None,
     "response": "success",
-    "reason": "",
-    "filters": [{"vid": 100, "pcp": None, "mac-address": "52:54:00:8e:50:53", "group-id": None}],
+    "filters": [{"vid": 100, "mac-address": "52:54:00:8e:50:53"}],
     "filter-info-format": "mac-vid",
     "vsi-manager-id": "192.0.2.7",
     "vsi-type-id": 1193046,
@@ -65,6 +63,7 @@ VSI: dict[str, Any] = {
     "owner": "client",
     "since": "2026-11-22T09:30:00.1Z",
 }
+LEFT_OUT_OF_VSIS = {"owner", "mac-address"}  # when there is none
 UPLINK: dict[str, Any] = {
     "name": "eth0",
     "ifindex": 2,
@@ -172,14 +171,12 @@ def test_an_agent_without_uplinks() -> None:
         lambda document: uplink(document)["dcbx"].update({"local": {}, "operational": {"pfc": {"enable": [0, 7]}}}),
         lambda document: uplink(document).update({"vsis": []}),
         lambda document: uplink(document)["vsis"][0].update(
-            {"state": "unassociated", "pending": "associate", "response": None, "owner": None, "filters": []}
+            {"state": "unassociated", "pending": "associate", "response": None, "reason": "no link", "filters": []}
         ),
         lambda document: uplink(document)["vsis"][0].update(
             {"vsi-id": "format-9:" + 32 * "0", "vsi-id-format": "format-9", "filter-info-format": "format-200"}
         ),
-        lambda document: uplink(document)["vsis"][0]["filters"].append(
-            {"vid": 4095, "pcp": 7, "mac-address": None, "group-id": 0xFFFFFFFF}
-        ),
+        lambda document: uplink(document)["vsis"][0]["filters"].append({"vid": 4095, "pcp": 7, "group-id": 0xFFFFFFFF}),
         lambda document: uplink(document)["forwarding"].update(
             {"mode": "veb", "reflective-relay": "unknown", "edition": None}
         ),
@@ -215,6 +212,8 @@ def test_what_may_be(change: Change) -> None:
         lambda document: uplink(document)["dcbx"].update({"local": {"pfc": {"enable": [8]}}}),
         lambda document: uplink(document)["dcbx"].update({"remote": {"ets": {"willing": True}}}),
         lambda document: uplink(document)["vsis"][0].update({"state": "gone"}),
+        lambda document: uplink(document)["vsis"][0].update({"reason": ""}),
+        lambda document: uplink(document)["vsis"][0].pop("response"),
         lambda document: uplink(document)["vsis"][0].update({"pending": "associated"}),
         lambda document: uplink(document)["vsis"][0].update({"response": "timeout"}),
         lambda document: uplink(document)["vsis"][0].update({"filter-info-format": "mac"}),
@@ -233,7 +232,7 @@ def test_every_object_of_ours_is_closed_and_complete() -> None:
     for path in objects(DOCUMENT):
         if path[-2:-1] == ["evb"]:
             continue
-        for key in list(at(DOCUMENT, path)):
+        for key in set(at(DOCUMENT, path)) - (LEFT_OUT_OF_VSIS if "vsis" in path else set()):
             document = deepcopy(DOCUMENT)
             del at(document, path)[key]
             assert not valid(document), (path, key)

@@ -77,10 +77,8 @@ def test_what_is_said_of_a_vsi() -> None:
         "vsi-id-format": "uuid",
         "state": "associated",
         "request": "associate",
-        "pending": None,
         "response": "success",
-        "reason": "",
-        "filters": [{"vid": 100, "pcp": 3, "mac-address": "52:54:00:8e:50:53", "group-id": None}],
+        "filters": [{"vid": 100, "pcp": 3, "mac-address": "52:54:00:8e:50:53"}],
         "filter-info-format": "mac-vid",
         "vsi-manager-id": "192.0.2.7",
         "vsi-type-id": 0x123456,
@@ -94,7 +92,7 @@ def test_before_the_switch_has_answered() -> None:
     status = replace(asked(), pending=Mode.ASSOCIATE, reason="the link is down")
     made = document(status, None)
     assert (made["state"], made["pending"], made["response"]) == ("unassociated", "associate", None)
-    assert (made["owner"], made["reason"], made["filters"][0]["vid"]) == (None, "the link is down", 0)
+    assert ("owner" in made, made["reason"], made["filters"][0]["vid"]) == (False, "the link is down", 0)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -123,21 +121,25 @@ def test_every_format_of_vsi_id(vsi_id: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("filters", "name", "first"),
     [
-        (Filters(1, (FilterEntry(4095, None, None, None),)), "vid", (4095, None, None, None)),
-        (Filters(2, (FilterEntry(1, 7, MAC, None),)), "mac-vid", (1, 7, "52:54:00:8e:50:53", None)),
-        (Filters(3, (FilterEntry(0, None, None, 9),)), "group-id-vid", (0, None, None, 9)),
+        (Filters(1, (FilterEntry(4095, None, None, None),)), "vid", {"vid": 4095}),
+        (
+            Filters(2, (FilterEntry(1, 7, MAC, None),)),
+            "mac-vid",
+            {"vid": 1, "pcp": 7, "mac-address": "52:54:00:8e:50:53"},
+        ),
+        (Filters(3, (FilterEntry(0, None, None, 9),)), "group-id-vid", {"vid": 0, "group-id": 9}),
         (
             Filters(4, (FilterEntry(5, 0, MAC, 0xFFFFFFFF),)),
             "group-id-mac-vid",
-            (5, 0, "52:54:00:8e:50:53", 0xFFFFFFFF),
+            {"vid": 5, "pcp": 0, "mac-address": "52:54:00:8e:50:53", "group-id": 0xFFFFFFFF},
         ),
         (Filters(200, (), count=3, raw=b"abc"), "format-200", None),
     ],
 )
-def test_every_format_of_filters(filters: Filters, name: str, first: tuple[Any, ...] | None) -> None:
+def test_every_format_of_filters(filters: Filters, name: str, first: dict[str, Any] | None) -> None:
     made = document(asked(filters=filters))
     assert made["filter-info-format"] == name
-    assert [tuple(entry.values()) for entry in made["filters"]] == ([first] if first else [])
+    assert made["filters"] == ([first] if first else [])
 
 
 def test_managers_and_times_are_each_vsis_own() -> None:
@@ -156,7 +158,7 @@ def test_arrays_of_them() -> None:
     assert [vsi["vsi-type-id"] for vsi in json.loads(b"".join(ArrayPieces().of(documents)))] == [0, 1, 2]
     rows = json.loads(b"".join(ArrayPieces().of(vsi_rows('e"0', documents))))
     assert [(row["interface"], row["vsi-type-id"]) for row in rows] == [('e"0', 0), ('e"0', 1), ('e"0', 2)]
-    assert list(rows[0])[1:] == list(document(asked()))
+    assert list(rows[0])[1:] == list(document(asked(), None))
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

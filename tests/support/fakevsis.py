@@ -20,7 +20,6 @@ def document(spec: Mapping[str, Any], state: str = "associated", vid: int = 100)
         "vsi-id-format": "uuid",
         "state": state,
         "request": spec["request"],
-        "pending": None,
         "response": "success",
         "reason": "the switch has let it in",
         "filters": [_filter(text, vid) for text in spec.get("filter", ())],
@@ -157,7 +156,7 @@ def _filter(text: str, vid: int) -> dict[str, Any]:
     mac, _, group = rest.partition("-")
     return {
         "vid": int(number) or vid,
-        "pcp": int(pcp) if pcp else None,
-        "mac-address": mac or None,
-        "group-id": int(group) if group else None,
+        **({"pcp": int(pcp)} if pcp else {}),
+        **({"mac-address": mac} if mac else {}),
+        **({"group-id": int(group)} if group else {}),
     }

@@ -150,7 +150,7 @@ class Rig:
 
     def show(self, interface: str = "eth0") -> list[tuple[str, str, str | None]]:
         """VSI, state and owner of each."""
-        return [(vsi["vsi-id"], vsi["state"], vsi["owner"]) for vsi in self.shown(interface)]
+        return [(vsi["vsi-id"], vsi["state"], vsi.get("owner")) for vsi in self.shown(interface)]
 
     # The machine.
 

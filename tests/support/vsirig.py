@@ -181,10 +181,11 @@ def filter_texts(document: Document) -> list[str]:
     """The filters as the command line has them."""
     texts = []
     for entry in document["filters"]:
-        text = str(entry["vid"]) + ("" if entry["pcp"] is None else f"/{entry['pcp']}")
-        if entry["mac-address"] or entry["group-id"]:
-            text += f"-{entry['mac-address'] or ''}"
-        texts.append(text + (f"-{entry['group-id']}" if entry["group-id"] else ""))
+        mac, group = entry.get("mac-address", ""), entry.get("group-id")
+        text = str(entry["vid"]) + (f"/{entry['pcp']}" if "pcp" in entry else "")
+        if mac or group:
+            text += f"-{mac}"
+        texts.append(text + (f"-{group}" if group else ""))
     return texts
 
 

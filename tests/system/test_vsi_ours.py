@@ -294,7 +294,7 @@ def test_shown_at_both_ends(either: Pair, tmp_path: Path) -> None:
         assert instance(2) in lines[1] and "..." in lines[1]
         rows = json.loads(agent.evbagent("show", "vsis", interface, "-j").stdout)
         assert rows == [{"interface": interface, **document} for document in agent.uplink(interface)["vsis"]]
-        assert [row["owner"] for row in rows] == [owner, owner]
+        assert [row.get("owner") for row in rows] == [owner, owner]
         details = agent.evbagent("show", "vsis", interface, "--details").stdout
         assert f"vsi-id: {instance(2)}" in details and details.count("mac-address: ") == 5
     assert either.station.evbagent("show", "vsis", "nothing*").stdout == "no vsis\n"

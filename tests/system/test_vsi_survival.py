@@ -187,7 +187,7 @@ def found(agent: Agent, interface: str) -> dict[str, str]:
 
 def settled(station: Agent) -> bool:
     rows = json.loads(station.evbagent("show", "vsis", "-j").stdout)
-    return all(row["pending"] is None and row["state"] != "unassociated" for row in rows)
+    return all("pending" not in row and row["state"] != "unassociated" for row in rows)
 
 
 def test_journal_that_broke_off(tmp_path: Path) -> None:
