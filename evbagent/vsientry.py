@@ -2,13 +2,13 @@
 
 from typing import Protocol
 
-from evbagent.vsiview import ArrayPieces
 from protocols.vdp.status import Outcome, VsiStatus
 from protocols.vdp.vsi import Mode, VsiId, VsiTlv
 
 CLIENT = "client"
 DECLARED = "declared"
 LIBVIRT = "libvirt"
+VSIS_A_PIECE = 64
 
 
 class Asker(Protocol):
@@ -49,6 +49,19 @@ class Waiter:
         self.told = False
 
 
+class Piece:
+    """Some VSIs of an interface, for the state file: of thousands only those are put together anew that have changed.
+
+    `text`: their documents, each with a comma in front; None: something in them has changed.
+    """
+
+    __slots__ = ("text", "vsis")
+
+    def __init__(self) -> None:
+        self.text: bytes | None = None
+        self.vsis: list[BookedVsi] = []
+
+
 class BookedVsi:
     """One VSI of one interface.
 
@@ -57,10 +70,11 @@ class BookedVsi:
     document of the status `shown`.
     """
 
-    __slots__ = ("former", "json", "port", "shown", "standing", "status", "text", "vsi_id", "waiters", "want")
+    __slots__ = ("former", "json", "piece", "port", "shown", "standing", "status", "text", "vsi_id", "waiters", "want")
 
-    def __init__(self, port: "BookedPort", vsi_id: VsiId) -> None:
+    def __init__(self, port: "BookedPort", vsi_id: VsiId, piece: Piece) -> None:
         self.port = port
+        self.piece = piece
         self.vsi_id = vsi_id
         self.text = vsi_id.text
         self.want: Want | None = None
@@ -93,21 +107,68 @@ class BookedVsi:
         """Whether somebody still hopes for it."""
         return any(waiter.want and not waiter.told for waiter in self.waiters)
 
+    def know(self, status: VsiStatus | None) -> None:
+        """The machine holds it like this."""
+        self.status = status
+        self.piece.text = None
+
+    def show_anew(self) -> None:
+        """Its document says something else now."""
+        self.shown = self.piece.text = None
+
     def leave(self, leaving: Waiter) -> None:
         self.waiters = tuple([waiter for waiter in self.waiters if waiter is not leaving])
 
 
 class BookedPort:
-    """The VSIs of one interface. `ready`: there is a machine that takes requests. `pieces`: for the state file."""
+    """The VSIs of one interface. `ready`: there is a machine that takes requests."""
 
-    __slots__ = ("name", "pieces", "ready", "vsis")
+    __slots__ = ("_roomy", "name", "pieces", "ready", "vsis")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.ready = False
-        self.pieces = ArrayPieces()
         self.vsis: dict[VsiId, BookedVsi] = {}
+        self.pieces: dict[Piece, None] = {}
+        self._roomy: dict[Piece, None] = {}
 
     def vsi(self, vsi_id: VsiId) -> BookedVsi:
         """The entry of this VSI, which may be blank."""
-        return self.vsis.get(vsi_id) or self.vsis.setdefault(vsi_id, BookedVsi(self, vsi_id))
+        vsi = self.vsis.get(vsi_id)
+        if vsi is None:
+            vsi = self.vsis[vsi_id] = BookedVsi(self, vsi_id, self._piece())
+            self._put(vsi)
+        return vsi
+
+    def take_over(self, vsi: BookedVsi) -> None:
+        """An entry of another page, unless there is one of this VSI."""
+        vsi.port = self
+        if self.vsis.setdefault(vsi.vsi_id, vsi) is vsi:
+            vsi.piece = self._piece()
+            self._put(vsi)
+
+    def strike(self, vsi: BookedVsi) -> None:
+        """The entry is not needed any more."""
+        del self.vsis[vsi.vsi_id]
+        piece = vsi.piece
+        piece.vsis.remove(vsi)
+        piece.text = None
+        if piece.vsis:
+            self._roomy[piece] = None
+        else:
+            del self.pieces[piece]
+            self._roomy.pop(piece, None)
+
+    def _piece(self) -> Piece:
+        """One with room for another VSI."""
+        if not self._roomy:
+            piece = Piece()
+            self.pieces[piece] = self._roomy[piece] = None
+        return next(iter(self._roomy))
+
+    def _put(self, vsi: BookedVsi) -> None:
+        piece = vsi.piece
+        piece.vsis.append(vsi)
+        piece.text = None
+        if len(piece.vsis) == VSIS_A_PIECE:
+            del self._roomy[piece]

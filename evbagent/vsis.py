@@ -15,7 +15,7 @@ from msgspec.json import decode
 from evbagent.journal import Change, Journal
 from evbagent.view import utc
 from evbagent.vsiconfig import DeclaredVsi
-from evbagent.vsientry import CLIENT, DECLARED, LIBVIRT, Asker, BookedPort, BookedVsi, Waiter, Want
+from evbagent.vsientry import CLIENT, DECLARED, LIBVIRT, Asker, BookedPort, BookedVsi, Piece, Waiter, Want
 from evbagent.vsisession import Answer as Answer
 from evbagent.vsisession import Session as Session
 from evbagent.vsisession import Timer
@@ -105,7 +105,8 @@ class VsiBook:
             return
         port.ready = False
         for vsi in port.vsis.values():
-            waiters, vsi.waiters, vsi.status = vsi.waiters, (), None
+            waiters, vsi.waiters = vsi.waiters, ()
+            vsi.know(None)
             for waiter in waiters:
                 del self.waiters[waiter.ticket]
                 waiter.asker.tell(waiter, Outcome.LINK_LOST, f"the agent does not serve {interface} any more", None)
@@ -121,8 +122,7 @@ class VsiBook:
         absent = self._ports.get(new)
         self._ports[new], port.name = port, new
         for vsi in absent.vsis.values() if absent else ():
-            vsi.port = port
-            port.vsis.setdefault(vsi.vsi_id, vsi)
+            port.take_over(vsi)
         for vsi in port.vsis.values():
             if vsi.want and vsi.want.spec is not None:
                 changes += [((old, vsi.text), None), ((new, vsi.text), vsi.want.spec)]
@@ -147,11 +147,12 @@ class VsiBook:
     def changed(self, interface: str, vsi_id: VsiId, status: VsiStatus, gone: bool) -> None:
         """The machine holds a VSI, like this; or it has let it go."""
         vsi = self._port(interface).vsi(vsi_id)
+        vsi.know(None if gone else status)
         if gone:
-            vsi.status = vsi.standing = None
+            vsi.standing = None
             self.doubt(vsi)
             return
-        vsi.status, want = status, vsi.want
+        want = vsi.want
         if want and want is not vsi.standing and status.request == want.tlv and _is_granted(status):
             vsi.standing = want  # perhaps when nobody waited for it any more
 
@@ -167,7 +168,10 @@ class VsiBook:
     def pieces(self, interface: str) -> list[bytes]:
         """The array of the interface's VSIs, for the state file."""
         port = self._ports.get(interface)
-        return port.pieces.of(self._all(interface)) if port else [b"[]"]
+        texts = [text for piece in (port.pieces if port else ()) if (text := self._text(piece))]
+        if texts:
+            texts[0] = texts[0].removeprefix(b",")
+        return [b"[", *texts, b"]"]
 
     def rows(self, interfaces: Iterable[str]) -> Raw:
         """The array of `show vsis`."""
@@ -241,7 +245,7 @@ class VsiBook:
                 changes += adopt(vsi, vsi.kept)
                 vsi.former = None
             if vsi.is_blank and port.vsis.get(vsi.vsi_id) is vsi:
-                del port.vsis[vsi.vsi_id]
+                port.strike(vsi)
                 self.forget(port)
         self.write(changes)
 
@@ -282,9 +286,18 @@ class VsiBook:
     def _all(self, interface: str) -> list[bytes]:
         """The documents of all that the interface's machine holds."""
         port = self._ports.get(interface)
+        return self._documents_of(port.vsis.values()) if port else []
+
+    def _text(self, piece: Piece) -> bytes:
+        if piece.text is None:
+            documents = self._documents_of(piece.vsis)
+            piece.text = b"," + b",".join(documents) if documents else b""
+        return piece.text
+
+    def _documents_of(self, vsis: Iterable[BookedVsi]) -> list[bytes]:
         return [
             vsi.json if vsi.shown is vsi.status else self.json(vsi, vsi.status)
-            for vsi in (port.vsis.values() if port else ())
+            for vsi in vsis
             if vsi.status is not None
         ]
 
@@ -351,7 +364,7 @@ def adopt(vsi: BookedVsi, want: Want | None) -> list[Change]:
     if want is old:
         return []
     if old is None or want is None or old.owner != want.owner:
-        vsi.shown = None  # its document names the owner
+        vsi.show_anew()  # its document names the owner
     if want and want.spec is not None:
         return [((vsi.port.name, vsi.text), want.spec)]
     return [((vsi.port.name, vsi.text), None)] if old and old.spec is not None else []

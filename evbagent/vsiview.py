@@ -17,7 +17,6 @@ from protocols.vdp.status import Outcome, VsiStatus
 from protocols.vdp.vsi import Hint, VsiIdFormat, manager_text
 
 MOST_REMEMBERED = 256
-DOCUMENTS_A_PIECE = 64
 
 
 class VsiDocuments:
@@ -66,33 +65,6 @@ class VsiDocuments:
                 self._managers.clear()
             text = self._managers[octets] = manager_text(octets)
         return text
-
-
-class ArrayPieces:
-    """An array as pieces of 64 documents, of which those are put together anew in which something has changed.
-
-    It may have megabytes: to ask the kernel for as much memory each time costs more than to fill it.
-    """
-
-    __slots__ = ("_documents", "_pieces")
-
-    def __init__(self) -> None:
-        self._documents: list[bytes] = []
-        self._pieces: list[bytes] = []
-
-    def of(self, documents: list[bytes]) -> list[bytes]:
-        """The array of these documents; those that were there before are the same objects, if they have not changed."""
-        starts = range(0, len(documents), DOCUMENTS_A_PIECE)
-        del self._pieces[len(starts) :]
-        for number, start in enumerate(starts):
-            new = documents[start : start + DOCUMENTS_A_PIECE]
-            if number == len(self._pieces):
-                self._pieces.append(b"")
-            elif new == self._documents[start : start + DOCUMENTS_A_PIECE]:
-                continue
-            self._pieces[number] = (b"," if start else b"") + b",".join(new)
-        self._documents = documents
-        return [b"[", *self._pieces, b"]"]
 
 
 def vsi_rows(interface: str, documents: Iterable[bytes]) -> list[bytes]:

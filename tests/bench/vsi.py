@@ -90,7 +90,7 @@ def _measured(kinds: Mapping[Kind, object]) -> list[Kind]:
 def _one(pair: VsiPair) -> One:
     (number,) = numbers = pair.fresh(1)
     with tap(pair) as wire:
-        time.sleep(BETWEEN_SINGLE_S)  # also for the kernel, which begins to stamp frames a while after it is asked to
+        time.sleep(BETWEEN_SINGLE_S)  # after the tap: the kernel takes a while to begin to stamp frames at arrival
         asked = pair.ask(numbers)
         assert not asked.lost, f"{pair.name}: the VSI was not associated"
         return One(answered_after(wire.drain(), number), asked.milliseconds)

@@ -35,6 +35,7 @@ SHOWN = 20
 CHANGES = 20
 PATIENCE_S = 2.0
 BACK_WITHIN_S = 5.0
+STAMPS_AFTER_S = 0.1  # the kernel begins to stamp frames at their arrival a while after it is asked to
 
 
 class Held(NamedTuple):
@@ -174,6 +175,7 @@ def _withdraw(pair: VsiPair, watch: StateWatch, number: int) -> tuple[float, flo
         return any(vsi["vsi-id"] == vsi_id and vsi["state"] == "associated" for vsi in vsis)
 
     with tap(pair) as wire:
+        time.sleep(STAMPS_AFTER_S)
         watch.drain()
         pair.bridge_client.withdraw(instance=vsi_id)
         while True:

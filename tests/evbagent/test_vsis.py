@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.json import decode, encode
 
 from evbagent import vsis
@@ -743,6 +746,29 @@ def test_rows_have_the_interface(rig: Rig) -> None:
     rows = decode(rig.book.rows(["eth0", "swp1", "eth9"]))
     assert [(row["interface"], row["vsi-id"]) for row in rows] == [("eth0", instance(1)), ("swp1", instance(2))]
     assert rows[0] == {"interface": "eth0", **rig.shown()[0]}
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.tuples(st.sampled_from(["come", "change", "go"]), st.integers(0, 299), st.integers(1, 150))))
+def test_the_state_file_follows_hundreds_that_come_and_go(changes: list[tuple[str, int, int]]) -> None:
+    """Whatever has changed, in whichever piece: `shown` holds it against what is made anew."""
+    with TemporaryDirectory() as directory:
+        rig = Rig(Path(directory))
+        there: set[int] = set()
+        for what, first, count in [*changes, ("go", 0, 300)]:
+            for number in range(first, min(first + count, 300)):
+                now = status(tlv(number), VsiState.UNASSOCIATED if what == "come" else VsiState.ASSOCIATED)
+                if what != "change" or number in there:
+                    rig.book.changed("swp1", now.request.vsi_id, now, what == "go")
+            touched = set(range(first, min(first + count, 300)))
+            there = there | touched if what == "come" else there - touched if what == "go" else there
+            if count % 2:
+                rig.clock.pass_by()
+            assert {vsi["vsi-id"] for vsi in rig.shown("swp1")} == set(map(instance, there))
+            largest = max(map(len, rig.book.pieces("swp1")))
+            assert largest < 70 * 500, "a piece is no larger than it has to be"
+        rig.clock.pass_by()
+        assert rig.book.pieces("swp1") == [b"[", b"]"]
 
 
 def test_a_document_is_made_when_it_is_wanted_and_once(rig: Rig) -> None:

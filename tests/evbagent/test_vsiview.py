@@ -6,14 +6,12 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from msgspec import Raw
 from msgspec.json import encode
 
 from evbagent.events import vsi_event
-from evbagent.vsiview import MOST_REMEMBERED, ArrayPieces, VsiDocuments, vsi_answer, vsi_rows
+from evbagent.vsiview import MOST_REMEMBERED, VsiDocuments, vsi_answer, vsi_rows
 from protocols.timers import Instant
 from protocols.vdp.filter import FilterEntry, FilterFormat, Filters
 from protocols.vdp.status import Outcome, VsiState, VsiStatus
@@ -152,11 +150,9 @@ def test_managers_and_times_are_each_vsis_own() -> None:
         assert made["since"] == text(number % 60 * 1_000_000)
 
 
-def test_arrays_of_them() -> None:
+def test_rows_of_them() -> None:
     documents = [VsiDocuments(text).make(asked(type_id=number), UUID, None) for number in range(3)]
-    assert json.loads(b"".join(ArrayPieces().of([]))) == []
-    assert [vsi["vsi-type-id"] for vsi in json.loads(b"".join(ArrayPieces().of(documents)))] == [0, 1, 2]
-    rows = json.loads(b"".join(ArrayPieces().of(vsi_rows('e"0', documents))))
+    rows = list(map(json.loads, vsi_rows('e"0', documents)))
     assert [(row["interface"], row["vsi-type-id"]) for row in rows] == [('e"0', 0), ('e"0', 1), ('e"0', 2)]
     assert list(rows[0])[1:] == list(document(asked(), None))
 
@@ -204,19 +200,3 @@ def test_hint_and_organizational_tlvs_are_there_when_they_are() -> None:
     made = document(asked(hint=Hint.MIGRATE, organizational=(address,)))
     assert made["hint"] == "migrate" and made["organizational"][0]["vm-address"] == "192.0.2.77"
     assert "hint" not in document(STATUS) and "organizational" not in document(STATUS)
-
-
-@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 2)), max_size=30))
-def test_pieces_of_any_array_that_changes(changes: list[tuple[int, int]]) -> None:
-    """One is changed, one goes, one comes: after each the pieces are those of the array as it is."""
-    kept = ArrayPieces()
-    documents = [b"%d" % number for number in range(200)]
-    for place, what in changes:
-        if what == 0 and documents:
-            documents[place % len(documents)] = b"-%d" % place
-        elif what == 1 and documents:
-            del documents[place % len(documents)]
-        else:
-            documents += [b"%d" % place] * 40
-        assert json.loads(b"".join(kept.of(list(documents)))) == [int(text) for text in documents]
-    assert kept.of([]) == [b"[", b"]"]

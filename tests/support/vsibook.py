@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,11 @@ class Rig:
             successors.close()
 
     def shown(self, interface: str = "eth0") -> list[dict[str, Any]]:
+        """As in the state file, which is put together of pieces; `show vsis` is made anew each time."""
         found: list[dict[str, Any]] = json.loads(b"".join(self.book.pieces(interface)))
+        rows = json.loads(bytes(self.book.rows([interface])))
+        made_anew = [{key: value for key, value in row.items() if key != "interface"} for row in rows]
+        assert sorted(found, key=itemgetter("vsi-id")) == sorted(made_anew, key=itemgetter("vsi-id"))
         return found
 
     def show(self, interface: str = "eth0") -> list[tuple[str, str, str | None]]:
