@@ -58,6 +58,9 @@ def _allow_open_files() -> None:
 
 def _log_to_stderr(verbose: bool) -> None:
     """Plain lines; under systemd with the priority prefix that journald understands, which adds the time itself."""
+    # Nothing of this is in our lines, and each would pay for it (the logging howto, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     handler = logging.StreamHandler(sys.stderr)
     if os.environ.get("JOURNAL_STREAM"):
         handler.setFormatter(_JournalFormatter("%(message)s"))

@@ -67,6 +67,9 @@ class StateWriter:
         self.failures = 0
         self._directory = directory
         self._path = directory / STATE_FILE
+        self._temporary = directory / TEMPORARY_FILE
+        self._previous_path = directory / PREVIOUS_FILE
+        self._lock_path = os.fspath(directory / LOCK_FILE)
         self._document = document
         self._clock = clock
         self._validity_us = validity_us
@@ -161,16 +164,15 @@ class StateWriter:
             "valid-until-boottime-us": now + self._validity_us,
         }
         pieces = _pieces({**form, **self._document()})
-        temporary = self._directory / TEMPORARY_FILE
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self._temporary.unlink(missing_ok=True)
+        descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             os.fchmod(descriptor, 0o644)
             for start in range(0, len(pieces), MOST_AT_ONCE):
                 _write(descriptor, pieces[start : start + MOST_AT_ONCE])
         finally:
             os.close(descriptor)
-        temporary.rename(self._path)
+        os.rename(self._temporary, self._path)
         self.generation += 1
 
     def _succeeded(self) -> None:
@@ -180,7 +182,7 @@ class StateWriter:
         if self._kept_aside:
             self._kept_aside = False
             with suppress(OSError):
-                (self._directory / PREVIOUS_FILE).unlink()
+                self._previous_path.unlink()
         if self._lock_timer is None:
             self._speak()
 
@@ -195,7 +197,7 @@ class StateWriter:
         if self._lock is None:
             return  # the directory is another agent's now
         with suppress(OSError):
-            (self._directory / TEMPORARY_FILE).unlink()
+            self._temporary.unlink()
         try:
             self._withdraw()
         except OSError:
@@ -205,7 +207,7 @@ class StateWriter:
         """No state.json any more. Kept aside until the next write: should we die first, our successor needs it."""
         self._kept_aside = True
         try:
-            self._path.replace(self._directory / PREVIOUS_FILE)
+            self._path.replace(self._previous_path)
         except FileNotFoundError:
             pass
         except OSError:
@@ -245,7 +247,7 @@ class StateWriter:
 
     def _open_lock(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        return os.open(self._directory / LOCK_FILE, flags, 0o644)
+        return os.open(self._lock_path, flags, 0o644)
 
     def _lock_owner(self) -> str:
         text = os.pread(self._lock, 32, 0).strip() if self._lock is not None else b""
@@ -256,7 +258,7 @@ class StateWriter:
         if self._lock is None:
             return False
         try:
-            return os.path.samestat(os.fstat(self._lock), os.stat(self._directory / LOCK_FILE))
+            return os.path.samestat(os.fstat(self._lock), os.stat(self._lock_path))
         except OSError:
             return False
 
