@@ -113,6 +113,7 @@ def _associate(
 ) -> Confirmed:
     spec = {key: vsi[key] for key in PASSED_ON if vsi.get(key) is not None}
     spec |= {"request": "associate", "instance": instance, "filter": [_filter(vsi, address)], "wait": wait}
+    spec["owner"] = "attach"
     try:
         with Client(Path(directory)) as client, client.vsi(interface) as session:
             session.request([spec])

@@ -5,7 +5,6 @@ from typing import Protocol
 from protocols.vdp.status import Outcome, VsiStatus
 from protocols.vdp.vsi import Mode, VsiId, VsiTlv
 
-CLIENT = "client"
 DECLARED = "declared"
 LIBVIRT = "libvirt"
 VSIS_A_PIECE = 64

@@ -15,11 +15,11 @@ from msgspec.json import decode
 from evbagent.journal import Change, Journal
 from evbagent.view import utc
 from evbagent.vsiconfig import DeclaredVsi
-from evbagent.vsientry import CLIENT, DECLARED, LIBVIRT, Asker, BookedPort, BookedVsi, Piece, Waiter, Want
+from evbagent.vsientry import DECLARED, LIBVIRT, Asker, BookedPort, BookedVsi, Piece, Waiter, Want
 from evbagent.vsisession import Answer as Answer
 from evbagent.vsisession import Session as Session
 from evbagent.vsisession import Timer
-from evbagent.vsispec import parse_spec
+from evbagent.vsispec import read_spec, vsi_tlv
 from evbagent.vsiview import VsiDocuments, vsi_rows
 from protocols.timers import Instant
 from protocols.vdp.status import Outcome, VsiRequest, VsiState, VsiStatus
@@ -63,12 +63,14 @@ class VsiBook:
             interface, text = key
             try:
                 wanted = decode(spec)
-                owner = LIBVIRT if isinstance(wanted, dict) and wanted.pop(LIBVIRT, None) else CLIENT
-                tlv = parse_spec(wanted)
+                is_libvirts = isinstance(wanted, dict) and wanted.pop(LIBVIRT, None)
+                fields = read_spec(wanted)
+                tlv = vsi_tlv(fields)
             except (MsgspecError, ValueError) as error:
                 log.warning("%s: VSI %s is not restored: %s", interface, text, error)
                 changes.append((key, None))
             else:
+                owner = LIBVIRT if is_libvirts else fields.owner
                 self._port(interface).vsi(tlv.vsi_id).want = Want(tlv, owner, True, spec)
         self.write(changes)
         self._ask_everywhere()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.json import encode
 
-from evbagent.vsientry import CLIENT, BookedVsi, Waiter, Want
+from evbagent.vsientry import BookedVsi, Waiter, Want
 from evbagent.vsispec import VsiSpec, read_spec, vsi_tlv
 from evbagent.vsiview import vsi_answer
 from protocols.vdp.status import Outcome, VsiStatus
@@ -84,7 +84,7 @@ class Session:
         # Once the machine has been told to keep asking, it does so whatever the words.
         persistent = fields.persistent or (vsi.want is not None and vsi.want.persistent)
         kept = encode({key: value for key, value in spec.items() if key not in _OF_ONE_REQUEST})
-        return Want(tlv, CLIENT, persistent, kept)
+        return Want(tlv, fields.owner, persistent, kept)
 
     def _expired(self, wait: "_Wait") -> None:
         """Say that nothing has come of it yet. What was never granted, and is not awaited by others, is given up."""

@@ -19,8 +19,8 @@ class VsiFields(Table, frozen=True, kw_only=True):
     request: Literal["associate", "preassociate", "preassociate-rr", "deassociate"]
     instance: Text
     manager: Text | None = None
-    type: Annotated[int, Meta(ge=0, le=0xFFFFFF)] | None = None
-    type_version: Annotated[int, Meta(ge=0, le=255)] | None = None
+    type: int | None = None
+    type_version: int | None = None
     filter: tuple[Text, ...] | None = None
     hint: Literal["none", "suspend", "migrate"] = "none"
     vm_name: Text | None = None
@@ -32,12 +32,13 @@ class VsiSpec(VsiFields, frozen=True, kw_only=True):
     """A client's request. `id` comes back with the answer.
 
     `wait`: seconds after which the client is told that nothing has come of it yet; None: it waits until something has.
-    `persistent`: ask until it is withdrawn, whatever the bridge says.
+    `persistent`: ask until it is withdrawn, whatever the bridge says. `owner`: on whose behalf; readers are told.
     """
 
     id: int | str | None = None
     wait: Annotated[float, Meta(ge=0, le=86_400)] | None = None
     persistent: bool = False
+    owner: Literal["client", "attach"] = "client"
 
 
 def parse_spec(spec: Mapping[str, Any]) -> VsiTlv:
@@ -70,8 +71,8 @@ def vsi_tlv(spec: VsiFields) -> VsiTlv:
         mode=mode,
         vsi_id=vsi_id,
         manager=NO_MANAGER if spec.manager is None else _manager(spec.manager),
-        type_id=spec.type or 0,
-        version=spec.type_version or 0,
+        type_id=_number(spec.type, LARGEST_TYPE, "type"),
+        version=_number(spec.type_version, LARGEST_VERSION, "type-version"),
         filters=NO_FILTERS if spec.filter is None else parse_filters(spec.filter),
         hint=HINTS[spec.hint],
         organizational=_organizational(spec, vsi_id),
@@ -83,6 +84,12 @@ def _vsi_id(text: str, field: str) -> VsiId:
         return parse_vsi_id(text)
     except ValueError as error:
         raise ValueError(f"{field}: {error}") from error
+
+
+def _number(number: int | None, largest: int, field: str) -> int:
+    if number is not None and not 0 <= number <= largest:
+        raise ValueError(f"{field}: has to be from 0 to {largest}, not {number}")
+    return number or 0
 
 
 def _manager(text: str) -> bytes:
@@ -114,6 +121,7 @@ def _encoded(value: CiscoVmName | CiscoAddress, field: str) -> OrganizationalTlv
 
 MODES: Mapping[str, Mode] = {mode.word: mode for mode in Mode}
 HINTS: Mapping[str, Hint] = {"none": Hint.NONE, "suspend": Hint.SUSPEND, "migrate": Hint.MIGRATE}
+LARGEST_TYPE, LARGEST_VERSION = 0xFFFFFF, 0xFF
 NO_MANAGER = bytes(16)
 NO_UUID = VsiId(VsiIdFormat.UUID, bytes(16))
 NO_FILTERS = Filters(FilterFormat.VID, ())

@@ -191,7 +191,8 @@ def test_the_vsi_is_associated_before_the_device_is_made(untagged: Kernel, vsis:
     assert order == ["create VLAN after 1 requests", "create macvlan after 1 requests"]
     ((interface, spec),) = vsis.asked
     assert interface == "eth0"
-    assert spec == {**VSI, "request": "associate", "instance": INSTANCE, "filter": [f"0-{MAC}"], "wait": 2}
+    asked = {"request": "associate", "instance": INSTANCE, "filter": [f"0-{MAC}"], "wait": 2, "owner": "attach"}
+    assert spec == {**VSI, **asked}
     assert made.vsi is not None and made.vsi["vsi-id"] == INSTANCE
     assert untagged.links[made.ifindex].alias == f"evbagent:prefer-vepa vsi={INSTANCE}"
     assert made.vlan is not None

@@ -417,6 +417,18 @@ def restored(rig: Rig) -> list[Any]:
     return [request.tlv for request in successor.requests()]
 
 
+def test_whose_wish_it_is_outlives_the_agent(rig: Rig) -> None:
+    associated(rig, 1, owner="attach")
+    assert rig.show() == [(instance(1), "associated", "attach")]
+    rig.book.close()
+    successor = Rig(rig.directory)
+    successor.book.recover()
+    successor.book.port_ready("eth0")
+    successor.hold(successor.request())
+    assert successor.show() == [(instance(1), "unassociated", "attach")]
+    successor.book.close()
+
+
 def test_a_restart_brings_back_what_clients_want(rig: Rig) -> None:
     associated(rig, 1)
     associated(rig, 2)

@@ -91,7 +91,7 @@ def test_what_is_for_the_agent() -> None:
     assert (spec.id, spec.wait, spec.persistent) == (7, 30.0, True)
     assert vsi_tlv(spec) == parse_spec(SPEC)
     spec = read_spec(SPEC)
-    assert (spec.id, spec.wait, spec.persistent) == (None, None, False)
+    assert (spec.id, spec.wait, spec.persistent, spec.owner) == (None, None, False, "client")
     assert read_spec({**SPEC, "id": "vm-3", "wait": None}).id == "vm-3"
 
 
@@ -112,11 +112,11 @@ def test_what_is_missing_is_named(name: str) -> None:
         ({"manager": "ü"}, "manager: "),
         ({"manager": "much too long a name"}, "manager: "),
         ({"manager": 12}, "manager: Expected"),
-        ({"type": -1}, "type: Expected `int` >= 0"),
-        ({"type": 2**24}, "type: Expected `int` <= 16777215"),
+        ({"type": -1}, "type: has to be from 0 to 16777215, not -1"),
+        ({"type": 2**24}, "type: has to be from 0 to 16777215, not 16777216"),
         ({"type": "7"}, "type: Expected"),
         ({"type": True}, "type: Expected"),
-        ({"type-version": 256}, "type-version: Expected `int` <= 255"),
+        ({"type-version": 256}, "type-version: has to be from 0 to 255, not 256"),
         ({"filter": []}, "filter: there is none"),
         ({"filter": "100"}, "filter: Expected"),
         ({"filter": [100]}, "filter[0]: Expected"),
@@ -134,6 +134,7 @@ def test_what_is_missing_is_named(name: str) -> None:
         ({"wait": -1}, "wait: Expected `float` >= 0"),
         ({"wait": float("inf")}, "wait: Expected"),
         ({"persistent": 1}, "persistent: Expected"),
+        ({"owner": "declared"}, "owner: Invalid enum value 'declared'"),
         ({"typeversion": 1}, "typeversion: unknown key"),
     ],
 )

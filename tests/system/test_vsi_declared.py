@@ -244,6 +244,7 @@ def test_attached_and_detached(station: Agent, bridge: Agent) -> None:
     assert filter_texts(vsis(bridge, "p-one")[instance(1)]) == [f"2-{made['mac-address']}"]
     assert made["vlan"]["vid"] == 2 and (made["vlan"]["device"] or made["vlan"]["reason"])
     wait_for_states(station, "s-one", associated([1]))
+    assert vsis(station, "s-one")[instance(1)]["owner"] == "attach"
     with overheard(station.namespace, "s-one") as wire:
         done = station.evbagent("detach", "guest0")
         assert done.stderr == "" and deassociated(wire.said()[0]) == [instance(1)]
