@@ -227,8 +227,9 @@ class StationVsi:
     def finish_release(self, news: News) -> State | None:
         if self.persistent or self.returns:  # it was our wish to be rid of the bridge's answer, not of the VSI
             return State.BACKOFF
+        self._unconfirm()
         self._note(news)
-        self._unconfirm("")
+        self.reason = ""
         self.settle(Outcome.GRANTED)
         return None
 
@@ -301,7 +302,10 @@ class StationVsi:
         self.reason = "" if tlv.response in (None, Response.SUCCESS) else f"the switch answered: {tlv.response}"
 
     def _unconfirm(self, reason: str | None = None) -> None:
+        """Nothing is granted now. An answer that granted it is one no longer; a refusal stays the last word."""
         self.vsi_state = VsiState.UNASSOCIATED
+        if self.response is Response.SUCCESS:
+            self.response = None
         self.standing = self.granted = None
         self.filters = self.request.filters
         if reason is not None:

@@ -616,6 +616,37 @@ def test_link_lost(persistent: bool) -> None:
     assert bool(bench.send()) is persistent
 
 
+def test_what_was_granted_is_no_success_any_more_when_it_is_lost() -> None:
+    bench = wait()
+    bench.close()
+    assert bench.state is State.HELD and bench.changes[-1].status.response is None
+    bench.open()
+    bench.hear(*map(answer, bench.send()))
+    assert bench.changes[-1].status.response is Response.SUCCESS
+    while bench.vsi_state is VsiState.ASSOCIATED:
+        bench.wait()
+        bench.send()
+    assert bench.changes[-1].status.response is None
+    bench.wait()
+    (request,) = bench.send()
+    bench.hear(answer(request, Response.INSUFFICIENT_RESOURCES))
+    bench.close()
+    assert bench.changes[-1].status.response is Response.INSUFFICIENT_RESOURCES, "a refusal stays the last word"
+    released = bench.release()
+    assert (
+        bench.outcome(released) is Outcome.GRANTED and bench.confirmed[released].status.response is not Response.SUCCESS
+    )
+
+
+def test_the_answer_to_a_release_is_told() -> None:
+    bench = wait()
+    released = bench.release()
+    bench.send()
+    bench.hear(answer(asking(Mode.DEASSOCIATE)))
+    assert bench.confirmed[released].status.response is Response.SUCCESS
+    assert bench.confirmed[released].status.reason == ""
+
+
 def test_not_heard_yet_is_worth_waiting_for() -> None:
     bench = Bench()
     bench.close(NOT_YET)
