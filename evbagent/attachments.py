@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from evbagent.netlink import Link, LinkChange, NetlinkError, RouteSocket
 from evbagent.netns import NamespaceError, NamespaceFinder
 from evbagent.observe import ONLY_OBSERVES
-from evbagent.policy import MACVLAN_MODES, POLICIES, marked_policy
+from evbagent.policy import MACVLAN_MODES, POLICIES, marked_policy, marked_vsi
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,10 @@ DeviceKey = tuple[int | None, int]
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One followed device. `mode` is the macvlan mode that it is in."""
+    """One followed device. `mode` is the macvlan mode that it is in.
+
+    `vsi` is its guest's, `vlan` the index of the VLAN device that it stands on; None: there is none.
+    """
 
     key: DeviceKey
     name: str
@@ -30,6 +33,8 @@ class Attachment:
     policy: str
     uplink: int
     mode: str
+    vsi: str | None = None
+    vlan: int | None = None
     error: str | None = None
     unmet: bool = False
 
@@ -158,7 +163,9 @@ class Attachments:
                 del self._devices[key]
                 self._notify(AttachmentEvent("removed", known, "the device has lost its mark"))
             return
-        device = Attachment(key, link.name, link.kind or "", policy, uplink, link.macvlan_mode or "")
+        vlan = known.vlan if known else link.parent if link.parent in self._vlans else None
+        mode, vsi = link.macvlan_mode or "", marked_vsi(link.alias)
+        device = Attachment(key, link.name, link.kind or "", policy, uplink, mode, vsi, vlan)
         if known and replace(known, error=None, unmet=False) == device:
             return
         if known:

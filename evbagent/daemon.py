@@ -18,6 +18,7 @@ from evbagent.control import ControlServer
 from evbagent.dcbxservice import DcbxService
 from evbagent.driver import PortDriver, boottime
 from evbagent.events import attachment_event, forwarding_event
+from evbagent.guestvlans import GuestVlans
 from evbagent.hairpin import flags_left_behind
 from evbagent.hostmonitor import HostMonitor
 from evbagent.later import load_the_rest
@@ -76,16 +77,12 @@ class Daemon:
         self._attachments = Attachments(self._route, NamespaceFinder(), self._attachment_news, not options.observe)
         self._state = StateWriter(options.state_dir, self._document, boottime, validity_us=VALIDITY_US)
         self._vsis = VsiService(
-            self._ports,
-            self._config,
-            options.config,
-            options.state_dir,
-            self._teller,
-            options.observe,
+            self._ports, self._config, options.config, options.state_dir, self._teller, options.observe
         )
         self._dcbx = DcbxService(
             self._ports, options.state_dir, self._teller.publish, self._touch, self._apply_settings, options.observe
         )
+        self._guest_vlans = GuestVlans(self._attachments, self._monitor, self._host, self._teller, self._touch)
         self._surroundings: Surroundings | None = None
         self._left_behind: dict[str, bool] = {}
         self._overflows = 0
@@ -233,6 +230,8 @@ class Daemon:
                 self._vsis.changed(port, event)
                 # What is asked for is answered at once, most of the time, and that is what readers want to know.
                 self._state.mark_dirty(PENDING_US if status.pending and status.state is was else 0)
+                if status.state is not was:
+                    self._guest_vlans.doubt(port)
                 return
             case DcbxChanged():
                 self._dcbx.changed(port)
@@ -252,6 +251,7 @@ class Daemon:
         )
         if port:
             self._teller.publish(port, attachment_event(event))
+            self._guest_vlans.doubt(port)
             self._touch(port)
 
     def _touch(self, port: Port) -> None:

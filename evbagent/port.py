@@ -29,7 +29,8 @@ class Port:
     """`since` is when the answer last changed, `fragment` its JSON for the state file, as far as the VSIs (None: to be
     made anew).
 
-    `warnings` are its machines', `surroundings` those about others on the same NIC. `may_change`: the host's settings.
+    `warnings` are its machines', `surroundings` those about others on the same NIC, `strayed` about guests
+    that are in another VLAN than the switch assigns. `may_change`: the host's settings.
     """
 
     route: RouteSocket
@@ -42,6 +43,7 @@ class Port:
     hairpin: HairpinPort | None = None
     warnings: tuple[str, ...] = ()
     surroundings: tuple[str, ...] = ()
+    strayed: tuple[str, ...] = ()
     dcb: DcbUplink | None = None
     fragment: bytes | None = None
 
@@ -87,7 +89,7 @@ class Port:
             for device in attachments.of(self.link.index)
             if not attachments.conforms(device)
         ]
-        warnings = (*self.warnings, *self.surroundings, *(self.dcb.warnings if self.dcb else ()), *unmet)
+        warnings = (*self.warnings, *self.surroundings, *self.strayed, *(self.dcb.warnings if self.dcb else ()), *unmet)
         dcbx = self.dcb.document(self.stack) if self.dcb else None
         return PortView(self.link, self.role, self.stack, self.since, bridge_port, warnings, dcbx)
 
