@@ -59,6 +59,7 @@ def test_the_units_differ_in_what_they_may_do_alone() -> None:
     different = {key for key in full.keys() | observing.keys() if full.get(key) != observing.get(key)}
     assert different == {
         "Description",
+        "After",
         "Conflicts",
         "ExecStart",
         "CapabilityBoundingSet",
