@@ -13,7 +13,7 @@ def dcbx_agreed(lab: Lab) -> Outcome:
     """Both ends say the same of DCB in the end, and why."""
     if lab.switch.dcbx() is None:
         return Outcome(True, "lldpad says nothing of DCBX where the NIC has no DCB: nothing to show")
-    lab.journal.wait_for(lambda: _has_followed(lab), "the host has taken over what the switch says", AGREED_SECONDS)
+    wait_for_dcbx(lab)
     host = lab.agent.uplink()["dcbx"]
     shown = lab.agent.command("dcbx", "show", UPLINK)
     operational = host["operational"]
@@ -25,6 +25,12 @@ def dcbx_agreed(lab: Lab) -> Outcome:
         f"{share} % of the bandwidth, and for RoCEv2 (UDP port {rule['application-priority-protocol']}); "
         f"NIC: {host['nic-state']}",
     )
+
+
+def wait_for_dcbx(lab: Lab) -> None:
+    """Until the host has taken over what the switch says, if it says anything."""
+    if lab.switch.dcbx() is not None:
+        lab.journal.wait_for(lambda: _has_followed(lab), "the host has taken over what the switch says", AGREED_SECONDS)
 
 
 def _has_followed(lab: Lab) -> bool:

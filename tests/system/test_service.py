@@ -25,6 +25,7 @@ pytestmark = pytest.mark.system
 
 PROGRAM = f"{HOME}/bin/evbagent"
 FULL, OBSERVING = "evbagent.service", "evbagent-observe.service"
+CAP_DAC_READ_SEARCH = 2
 CAP_NET_RAW = 13
 IPV6 = 0x86DD
 UNITS = "/run/systemd/system"
@@ -387,7 +388,7 @@ def test_other_programs_are_named_by_a_drop_in(service: Service) -> None:
 
     assert look() == ""
     with drop_in(service, "processes"):
-        assert service.capabilities() == {CAP_NET_RAW, CAP_NET_ADMIN, CAP_SYS_PTRACE}
+        assert service.capabilities() == {CAP_DAC_READ_SEARCH, CAP_NET_RAW, CAP_NET_ADMIN, CAP_SYS_PTRACE}
         assert look() == "systemd\n"
 
 
