@@ -8,6 +8,7 @@ peer has been heard or has had its time.
 import logging
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping
+from math import ceil
 from pathlib import Path
 
 from msgspec import structs
@@ -36,6 +37,8 @@ NEAREST_S = 1.0
 """Between two changes of a NIC's settings; what is agreed meanwhile is written together."""
 NEGOTIATION_S = 3.0
 """In CEE and CIN a peer acknowledges first, and takes a second for each step; until then local settings stand."""
+SLACK_S = 0.125
+"""Links that come up together share a wake-up."""
 
 
 class DcbxService:
@@ -197,16 +200,17 @@ class DcbxService:
         wait = float(one.config.wait_for_peer)
         if result is not None and result.peer is not None:
             wait = 0.0 if result.dialect is Dialect.IEEE else NEGOTIATION_S
-        due = self._loop.time() + wait
+        due = ceil((self._loop.time() + wait) / SLACK_S) * SLACK_S
         if wait == 0.0:
             self._settle(one)
         elif one.timer is None or due < one.timer.when():
             self._settle(one, False)
-            one.timer = self._loop.call_later(wait, self._time_is_up, port, one)
+            one.timer = self._loop.call_at(due, self._time_is_up, port, one)
 
     def _time_is_up(self, port: Port, one: DcbUplink) -> None:
         self._settle(one)
-        self._reconcile(port, one)
+        if one.config.mode == "apply":  # nobody else sees a difference
+            self._reconcile(port, one)
 
     def _settle(self, one: DcbUplink, settled: bool = True) -> None:
         one.settled = settled
