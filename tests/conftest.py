@@ -5,13 +5,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.namespaces import Namespace, NamespacesUnavailable, leave_host
 from tests.support.require import unmet
 from tests.support.rig import Cable, make_cable
 
 SYSTEM_TESTS = Path(__file__).parent / "system"
+QUICK = "not (slow or system)"
 _NO_NAMESPACES = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """`pytest` alone is quick: a taste of what Hypothesis thinks of. All of it with what is slow."""
+    settings.register_profile("quick", deadline=None, max_examples=20)
+    settings.register_profile("thorough", deadline=None, max_examples=200)
+    settings.load_profile("quick" if config.option.markexpr == QUICK else "thorough")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -50,7 +59,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _wants_system_tests(config: pytest.Config) -> bool:
-    return config.option.markexpr not in ("not (slow or system)", "not system", "slow")
+    return config.option.markexpr not in (QUICK, "not system", "slow")
 
 
 def _leave_host(config: pytest.Config) -> None:

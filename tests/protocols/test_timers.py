@@ -1,6 +1,6 @@
 """TimerTable against a plain dict, and what it costs."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.timers import SECOND, Instant, TimerTable
@@ -45,7 +45,6 @@ operations = st.one_of(
 )
 
 
-@settings(max_examples=300)
 @given(st.lists(operations, max_size=60), st.booleans())
 def test_like_a_dict(steps: list[tuple[object, ...]], look: bool) -> None:
     """With and without a look after every step: asking for the next deadline changes nothing."""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.dcbx import cee, ieee
@@ -123,7 +123,6 @@ OURS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(OURS, STEPS)
 def test_nothing_impossible_is_in_operation(ours: DcbxSettings, steps: list[tuple[bytes, list[Body] | None]]) -> None:
     port = DcbxPort(ours, LOW)
@@ -148,7 +147,6 @@ def test_nothing_impossible_is_in_operation(ours: DcbxSettings, steps: list[tupl
     assert port.result is not None and port.result.state is State.ALONE
 
 
-@settings(max_examples=50, deadline=None)
 @given(OURS, STEPS)
 def test_the_same_again_is_no_news(ours: DcbxSettings, steps: list[tuple[bytes, list[Body] | None]]) -> None:
     """What is heard twice changes nothing, nor do the same settings; and the same inputs give the same outcome."""

@@ -128,7 +128,7 @@ def test_two_ends(one: bool, other: bool, dialect: Dialect) -> None:
 
 
 @pytest.mark.parametrize("dialect", [Dialect.CEE, Dialect.CIN])
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", [*range(20), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(20, 150))])
 def test_they_end_agreed_whatever_happens(seed: int, dialect: Dialect) -> None:
     """Settings change, a peer restarts or is lost, LLDPDUs are lost: in the end both say the same of the same."""
     random = Random(seed)

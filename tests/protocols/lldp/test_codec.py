@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.errors import DecodeError
@@ -386,7 +386,6 @@ def test_every_single_byte_change(known: Any, every: bool) -> None:
             try_any(octets[:offset] + bytes([change]) + octets[offset + 1 :], again=change in bits)
 
 
-@settings(max_examples=300)
 @given(st.binary(max_size=200), st.booleans())
 def test_any_octets(octets: bytes, behind_mandatory: bool) -> None:
     try_any(bytes.fromhex(GOOD) + octets if behind_mandatory else octets)
