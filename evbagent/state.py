@@ -1,8 +1,10 @@
 """Writes the state file: whole documents by rename, under a lock that tells readers whether they count.
 
-Three locks in one file, all gone with the process however it ends. Byte 0: at most one agent to a directory. Byte 1,
-and flock on the whole file for scripts: what state.json says is this agent's word. They are taken only when the
-predecessor's file is out of the way, so that a reader who finds them held has no dead agent's answer in its hands.
+All locks are gone with the process however it ends. One of a file that nobody else may open: at most one agent to a
+directory. Byte 1 of the lock file, and flock on the whole of it for scripts: what state.json says is this agent's word.
+They are taken only when the predecessor's file is out of the way, so that a reader who finds them held has no dead
+agent's answer in its hands. Everybody may open the lock file, and lock it; so it is a new one each time, locked before
+it has its name: what somebody holds of another is of no concern.
 """
 
 import fcntl
@@ -24,15 +26,16 @@ from evbagent.statefile import (
     SCHEMA,
     STATE_FILE,
     boot_id,
+    is_write_locked,
     lock_record,
 )
 
 TEMPORARY_FILE = ".state.json.new"
+TEMPORARY_LOCK_FILE = ".evbagent.lock.new"
+RUNNING_FILE = ".running.lock"
 PREVIOUS_FILE = ".state.json.previous"
 MOST_AT_ONCE = 1024  # IOV_MAX
 REST_SHARE = 8  # writing takes at most a ninth of the time, however long it takes
-LOCK_RETRY_SECONDS = 0.01
-LOCK_RETRY_MOST_SECONDS = 1.0
 FAILURE_RETRY_US = 1_000_000
 
 log = logging.getLogger(__name__)
@@ -70,6 +73,7 @@ class StateWriter:
         self._temporary = directory / TEMPORARY_FILE
         self._previous_path = directory / PREVIOUS_FILE
         self._lock_path = os.fspath(directory / LOCK_FILE)
+        self._running_path = os.fspath(directory / RUNNING_FILE)
         self._document = document
         self._clock = clock
         self._validity_us = validity_us
@@ -77,15 +81,14 @@ class StateWriter:
         self._boot_id = boot_id()
         self._previous: dict[str, Any] | None = None
         self._loop: AbstractEventLoop | None = None
-        self._lock: int | None = None
-        self._speaks = False
+        self._running: int | None = None  # the file that keeps other agents out
+        self._lock: int | None = None  # the file that readers ask
         self._last_attempt: int | None = None
         self._took_us = 0
         self._failing: set[str] = set()
         self._dirty: int | None = None  # when what has changed is due to be written
         self._kept_aside = False
         self._timer: TimerHandle | None = None
-        self._lock_timer: TimerHandle | None = None
 
     def open(self) -> None:
         """Takes the directory over. Raises `StateError`, and then has changed nothing."""
@@ -94,11 +97,11 @@ class StateWriter:
         try:
             self._previous = self._read_previous()
             self._withdraw()
+            self._speak()
         except OSError as error:
             self._release()
             raise StateError(_cannot_write(self._directory, error)) from error
         self._loop = loop
-        self._speak()
 
     def previous(self) -> dict[str, Any] | None:
         """What the last agent that wrote anything in this boot wrote last, if it did not end by `close()`."""
@@ -139,7 +142,7 @@ class StateWriter:
             self._write_after(self._validity_us * 2 // 3)
 
     def close(self) -> None:
-        """Withdraws the file, then lets the lock go."""
+        """Withdraws the file, then lets the locks go."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop = None
@@ -149,6 +152,9 @@ class StateWriter:
             for name in (STATE_FILE, TEMPORARY_FILE, *superseded):
                 with suppress(OSError):
                     (self._directory / name).unlink()
+            self._fall_silent()
+            with suppress(OSError):
+                os.unlink(self._running_path)
         self._release()
 
     def _replace(self, now: int) -> None:
@@ -174,6 +180,7 @@ class StateWriter:
             os.close(descriptor)
         os.rename(self._temporary, self._path)
         self.generation += 1
+        self._speak()
 
     def _succeeded(self) -> None:
         if self._failing:
@@ -183,8 +190,6 @@ class StateWriter:
             self._kept_aside = False
             with suppress(OSError):
                 self._previous_path.unlink()
-        if self._lock_timer is None:
-            self._speak()
 
     def _failed(self, error: Exception) -> None:
         """Withdraws the last document. If even that is refused the locks go: readers then take the file for nothing."""
@@ -194,7 +199,7 @@ class StateWriter:
             self._failing.add(kind)
             is_expected = isinstance(error, OSError | StateError)
             log.error("cannot write %s, which says nothing now: %s", self._path, error, exc_info=not is_expected)
-        if self._lock is None:
+        if self._running is None:
             return  # the directory is another agent's now
         with suppress(OSError):
             self._temporary.unlink()
@@ -224,83 +229,101 @@ class StateWriter:
         return None
 
     def _acquire(self) -> None:
-        """Opens the lock file and takes byte 0."""
+        """Keeps other agents out. StateError where there is one, or the directory cannot be had."""
         try:
             try:
                 self._directory.mkdir(parents=True)
                 self._directory.chmod(0o755)
             except FileExistsError:
                 pass
-            self._lock = self._open_lock()
-            fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, lock_record(fcntl.F_WRLCK, LOCK_BYTE_RUNNING))
-            os.fchmod(self._lock, 0o644)
+            while not self._is_ours():  # another agent that ends just now removes the file that we have opened
+                self._release()
+                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+                self._running = os.open(self._running_path, flags, 0o600)
+                fcntl.flock(self._running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._is_spoken_for():
+                raise BlockingIOError
         except BlockingIOError:
-            pid = self._lock_owner()
+            pid = self._other_agent()
             self._release()
             raise StateError(f"another agent{pid} is running on {self._directory}: stop it, or use another") from None
         except OSError as error:
             self._release()
             raise StateError(_cannot_write(self._directory, error)) from error
-        with suppress(OSError):  # for people only, and a full disk is no reason not to run
-            os.ftruncate(self._lock, 0)
-            os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)
-
-    def _open_lock(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        return os.open(self._lock_path, flags, 0o644)
-
-    def _lock_owner(self) -> str:
-        text = os.pread(self._lock, 32, 0).strip() if self._lock is not None else b""
-        return f" (pid {text.decode()})" if text.isdigit() else ""
 
     def _is_ours(self) -> bool:
-        """Whether the lock file is still the one we hold; readers ask the one that has the name."""
-        if self._lock is None:
-            return False
+        """Whether the directory is ours."""
+        return _is_named(self._running, self._running_path)
+
+    def _is_spoken_for(self) -> bool:
+        """Whether an agent holds the lock file all the same: one of an older version, or the other file was removed.
+
+        Only who may write to it can.
+        """
         try:
-            return os.path.samestat(os.fstat(self._lock), os.stat(self._lock_path))
+            descriptor = os.open(self._lock_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return False
-
-    def _speak(self, wait: float = LOCK_RETRY_SECONDS) -> None:
-        """Takes byte 1 and the flock. A script that holds the flock for the moment of its question is waited for."""
-        self._lock_timer = None
-        if self._speaks or self._lock is None or self._loop is None:
-            return
         try:
-            fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, lock_record(fcntl.F_WRLCK, LOCK_BYTE_SPEAKS))
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            longer = min(wait * 2, LOCK_RETRY_MOST_SECONDS)
-            if wait < longer == LOCK_RETRY_MOST_SECONDS:
-                log.warning("%s: a lock of somebody else's keeps readers from the state: %s", self._directory, error)
-            self._lock_timer = self._loop.call_later(wait, self._speak, longer)
-        else:
-            self._speaks = True
+            return is_write_locked(descriptor, LOCK_BYTE_RUNNING)
+        finally:
+            os.close(descriptor)
+
+    def _other_agent(self) -> str:
+        try:
+            with open(self._lock_path, "rb") as file:
+                text = file.read(32).strip()
+        except OSError:
+            return ""
+        return f" (pid {text.decode()})" if text.isdigit() else ""
+
+    def _speak(self) -> None:
+        """From now on the state file is our word. Nothing to do where it is already."""
+        if _is_named(self._lock, self._lock_path):
+            return
+        self._fall_silent()
+        temporary = self._directory / TEMPORARY_LOCK_FILE
+        temporary.unlink(missing_ok=True)
+        lock = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            for byte in (LOCK_BYTE_RUNNING, LOCK_BYTE_SPEAKS):
+                fcntl.fcntl(lock, fcntl.F_OFD_SETLK, lock_record(fcntl.F_WRLCK, byte))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(OSError):  # for people only, and a full disk is no reason not to run
+                os.write(lock, b"%d\n" % os.getpid())
+            os.fchmod(lock, 0o644)
+            os.rename(temporary, self._lock_path)
+        except BaseException:
+            os.close(lock)
+            raise
+        self._lock = lock
 
     def _fall_silent(self) -> None:
-        self._stop_speaking()
-        if self._lock is not None:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
-            fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, lock_record(fcntl.F_UNLCK, LOCK_BYTE_SPEAKS))
-
-    def _release(self) -> None:
-        self._stop_speaking()
         if self._lock is not None:
             os.close(self._lock)
         self._lock = None
 
-    def _stop_speaking(self) -> None:
-        self._speaks = False
-        if self._lock_timer is not None:
-            self._lock_timer.cancel()
-            self._lock_timer = None
+    def _release(self) -> None:
+        self._fall_silent()
+        if self._running is not None:
+            os.close(self._running)
+        self._running = None
 
     def _write_after(self, microseconds: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
         if self._loop is not None:
             self._timer = self._loop.call_later(microseconds / 1e6, self.write)
+
+
+def _is_named(descriptor: int | None, path: str) -> bool:
+    """Whether the file still has its name; others go by that."""
+    if descriptor is None:
+        return False
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
+    except OSError:
+        return False
 
 
 def _pieces(document: Mapping[str, Any]) -> list[bytes]:

@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 from evbagent import statefile
-from evbagent.state import StateError, StateWriter
+from evbagent.state import RUNNING_FILE, StateError, StateWriter
 from evbagent.statefile import LOCK_FILE, SCHEMA, STATE_FILE, boot_id, boottime, read_state
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +128,7 @@ def test_what_is_written(tmp_path: Path) -> None:
         assert (directory / STATE_FILE).stat().st_mode & 0o777 == 0o644
         assert (directory / LOCK_FILE).stat().st_mode & 0o777 == 0o644
         assert (directory / LOCK_FILE).read_text() == f"{os.getpid()}\n"
-        assert sorted(path.name for path in directory.iterdir()) == [LOCK_FILE, STATE_FILE]
+        assert sorted(path.name for path in directory.iterdir()) == [RUNNING_FILE, LOCK_FILE, STATE_FILE]
         agent.writer.close()
 
     run(test)
@@ -251,13 +252,41 @@ def test_directory_that_cannot_be_had(tmp_path: Path) -> None:
     run(test)
 
 
-def test_the_lock_file_may_not_be_a_link(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [LOCK_FILE, RUNNING_FILE, ".evbagent.lock.new"])
+def test_nothing_is_written_through_a_link_in_the_place_of_a_lock_file(tmp_path: Path, name: str) -> None:
     async def test(loop: VirtualLoop) -> None:
         (tmp_path / "victim").write_text("untouched")
-        (tmp_path / LOCK_FILE).symlink_to("victim")
-        with pytest.raises(StateError):
-            Agent(tmp_path, loop).writer.open()
+        (tmp_path / name).symlink_to("victim")
+        agent = Agent(tmp_path, loop)
+        if name == RUNNING_FILE:
+            with pytest.raises(StateError):
+                agent.writer.open()
+        else:
+            agent.writer.open()
+            agent.writer.write()
+            assert agent.read().document is not None
+            agent.writer.close()
         assert (tmp_path / "victim").read_text() == "untouched"
+
+    run(test)
+
+
+def test_an_agent_that_holds_the_lock_file_alone_is_respected(tmp_path: Path) -> None:
+    """One of a version that knew no other file; or somebody has removed that."""
+
+    async def test(loop: VirtualLoop) -> None:
+        first, second = Agent(tmp_path, loop), Agent(tmp_path, loop)
+        first.writer.open()
+        first.writer.write()
+        (tmp_path / RUNNING_FILE).unlink()
+        with pytest.raises(StateError, match="is running on"):
+            second.writer.open()
+        assert first.read().document is not None
+        first.writer.mark_dirty()
+        await asyncio.sleep(0.03)
+        assert first.read().document is not None
+        assert (tmp_path / RUNNING_FILE).exists()
+        first.writer.close()
 
     run(test)
 
@@ -279,7 +308,7 @@ def test_predecessors_file_is_withdrawn_before_the_lock_speaks(tmp_path: Path) -
         assert previous is not None
         assert previous["uplinks"] == [{"name": "eth0"}]
         agent.writer.write()
-        assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK_FILE, STATE_FILE]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [RUNNING_FILE, LOCK_FILE, STATE_FILE]
         agent.writer.close()
 
     run(test)
@@ -327,47 +356,74 @@ def test_previous_of_no_use(tmp_path: Path, left: bytes) -> None:
     run(test)
 
 
-def test_scripts_that_hold_the_flock_for_a_moment(tmp_path: Path) -> None:
-    async def test(loop: VirtualLoop) -> None:
-        (tmp_path / LOCK_FILE).touch()
-        agent = Agent(tmp_path, loop)
-        with (tmp_path / LOCK_FILE).open("rb") as script:
-            fcntl.flock(script, fcntl.LOCK_SH)
-            agent.writer.open()
-            agent.writer.write()
-            await asyncio.sleep(0.005)
-            assert agent.read().document is not None
-        assert not flock_is_held(tmp_path)
-        await asyncio.sleep(0.01)
-        assert flock_is_held(tmp_path)
-        agent.writer.close()
-        assert not flock_is_held(tmp_path)
-
-    run(test)
+@contextmanager
+def locked(path: Path, byte: int) -> Iterator[None]:
+    """By somebody who may only read it."""
+    with path.open("rb") as stranger:
+        fcntl.flock(stranger, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.fcntl(stranger, fcntl.F_OFD_SETLK, statefile.lock_record(fcntl.F_RDLCK, byte))
+        yield
 
 
-def test_somebodys_lasting_lock_keeps_readers_out_and_the_agent_running(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("byte", [0, 1])
+def test_somebodys_lasting_lock_keeps_no_agent_from_starting_and_no_reader_from_its_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, byte: int
 ) -> None:
     async def test(loop: VirtualLoop) -> None:
-        (tmp_path / LOCK_FILE).touch()
-        agent = Agent(tmp_path, loop)
-        with (tmp_path / LOCK_FILE).open("rb") as stranger:
-            # Anybody who may read the file can hold a read lock; only a write lock makes the state file count.
-            fcntl.fcntl(stranger, fcntl.F_OFD_SETLK, statefile.lock_record(fcntl.F_RDLCK, 1))
+        dead = Agent(tmp_path, loop)
+        dead.writer.open()
+        dead.writer.write()
+        leave_as_if_killed(tmp_path, dead.writer)
+        with locked(tmp_path / LOCK_FILE, byte):
+            agent = Agent(tmp_path, loop)
             agent.writer.open()
             agent.writer.write()
             for _ in range(30):
                 await asyncio.sleep(1)
-                assert "gone" in str(agent.read().reason)
-        await asyncio.sleep(2)
-        assert agent.read().document is not None
-        assert flock_is_held(tmp_path)
-        agent.writer.close()
+                assert agent.read().document is not None
+                assert flock_is_held(tmp_path)
+            agent.writer.close()
+            assert not flock_is_held(tmp_path)
 
     with caplog.at_level(logging.WARNING):
         run(test)
-    assert len(caplog.records) == 1
+    assert not caplog.records
+
+
+def test_nobody_else_can_take_the_locks_of_an_agent_that_lives(tmp_path: Path) -> None:
+    async def test(loop: VirtualLoop) -> None:
+        agent = Agent(tmp_path, loop)
+        agent.writer.open()
+        for byte in (0, 1):
+            with pytest.raises(BlockingIOError), locked(tmp_path / LOCK_FILE, byte):
+                pass
+            with (tmp_path / LOCK_FILE).open("rb") as stranger, pytest.raises(BlockingIOError):
+                fcntl.fcntl(stranger, fcntl.F_OFD_SETLK, statefile.lock_record(fcntl.F_RDLCK, byte))
+        assert (tmp_path / LOCK_FILE).stat().st_mode & 0o777 == 0o644
+        assert (tmp_path / RUNNING_FILE).stat().st_mode & 0o777 == 0o600
+        assert (tmp_path / LOCK_FILE).read_text() == f"{os.getpid()}\n"
+        agent.writer.close()
+
+    run(test)
+
+
+def test_a_lock_file_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    async def test(loop: VirtualLoop) -> None:
+        agent = Agent(tmp_path, loop)
+        agent.writer.open()
+        agent.writer.write()
+        (tmp_path / LOCK_FILE).unlink()
+        assert "gone" in str(agent.read().reason)
+        with pytest.raises(StateError):
+            Agent(tmp_path, loop).writer.open()
+        agent.writer.mark_dirty()
+        await asyncio.sleep(0.03)
+        assert agent.read().document is not None
+        assert flock_is_held(tmp_path)
+        assert agent.writer.failures == 0
+        agent.writer.close()
+
+    run(test)
 
 
 def test_a_document_that_cannot_be_made_is_withdrawn_and_tried_again(
@@ -389,7 +445,7 @@ def test_a_document_that_cannot_be_made_is_withdrawn_and_tried_again(
         document = agent.read().document
         assert document is not None
         assert document["generation"] == 2
-        assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK_FILE, STATE_FILE]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [RUNNING_FILE, LOCK_FILE, STATE_FILE]
         agent.writer.close()
 
     with caplog.at_level(logging.ERROR):
@@ -420,7 +476,8 @@ def test_an_agent_that_lost_its_directory_to_another_leaves_it_alone(tmp_path: P
         loser, winner = Agent(tmp_path, loop), Agent(tmp_path, loop)
         loser.writer.open()
         loser.writer.write()
-        (tmp_path / LOCK_FILE).unlink()
+        for name in (LOCK_FILE, RUNNING_FILE):
+            (tmp_path / name).unlink()
         assert "gone" in str(loser.read().reason)
         winner.content["uplinks"] = [{"name": "winner"}]
         winner.writer.open()
@@ -520,7 +577,7 @@ def test_full_disk(tmp_path: Path) -> None:
     small_disk = f'mount -t tmpfs -o size=128k tmpfs {tmp_path} && exec "$@"'
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     done = python(["unshare", *user, "--mount", "sh", "-c", small_disk, "sh"], FULL, str(tmp_path))
-    assert done.stdout.splitlines() == ["1", "3 None ['.state.json.previous', 'evbagent.lock']", "2"]
+    assert done.stdout.splitlines() == ["1", "3 None ['.running.lock', '.state.json.previous', 'evbagent.lock']", "2"]
 
 
 WRITERS = """
