@@ -57,6 +57,7 @@ class VdpConfig(Table, frozen=True):
     vsis_per_ecpdu: Literal["auto"] | Annotated[int, Meta(ge=1, le=MOST_VSIS_PER_ECPDU)] = "auto"
     ecpdu_gap: Literal["auto"] | Annotated[int, Meta(ge=0, le=10_000)] = "auto"
     max_vsis: Annotated[int, Meta(ge=1, le=65_536)] = 8192
+    max_filters: Annotated[int, Meta(ge=1, le=1 << 20)] = 65_536
     ecp_destination: str | None = None
     ecp_ethertype: Literal[0x8940, 0x8890] = 0x8940
 

@@ -89,8 +89,8 @@ def _edge_settings(link: Link, vdp: VdpConfig) -> EdgeSettings:
         gap=None if vdp.ecpdu_gap == "auto" else vdp.ecpdu_gap * MILLISECOND,
         without_evb=vdp.without_evb,
         mtu=link.mtu,
-        station=StationSettings(vdp.max_vsis, vdp.reassociate),
-        bridge=BridgeSettings(vdp.max_vsis),
+        station=StationSettings(vdp.max_vsis, vdp.reassociate, vdp.max_filters),
+        bridge=BridgeSettings(vdp.max_vsis, vdp.max_filters),
     )
 
 

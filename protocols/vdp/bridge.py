@@ -11,20 +11,29 @@ from protocols.vdp.policy import BridgePolicy, Decision
 from protocols.vdp.status import VdpEffect, VsiChanged
 from protocols.vdp.vsi import Mode, Response, VsiId, VsiTlv
 
-# VSIs that are refused, or released without having been there, are kept until they are answered.
+# VSIs that are refused, or released without having been there, are kept until they are answered; and their filters.
 PASSERS_BY = 1024
+PASSING_FILTERS = 8 * PASSERS_BY
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeSettings:
+    """`max_filters`: of all VSIs together, organizational TLVs included."""
+
     max_vsis: int = 8192
+    max_filters: int = 65_536
 
 
 @dataclass(slots=True)
 class BridgeStatistics:
-    """`unexpected`: TLVs that no station has reason to send. `dropped`: requests for which there was no room."""
+    """`unexpected`: TLVs that no station has reason to send.
+
+    `no_room`: requests that were refused because the table is full. `dropped`: those that there was no room even to
+    answer.
+    """
 
     unexpected: int = 0
+    no_room: int = 0
     dropped: int = 0
     timeouts: int = 0
 
@@ -47,6 +56,7 @@ class VdpBridge:
         self._refused: dict[VsiId, tuple[Decision, Instant]] = {}  # the last ones, and until when they stand
         self._in_flight: list[VsiId] = []
         self._effects: list[VdpEffect] = []
+        self._filters = 0
 
     # The port.
 
@@ -70,10 +80,10 @@ class VdpBridge:
                 self.statistics.unexpected += 1
                 continue
             vsi = self.vsis.get(tlv.vsi_id)
+            if not self._has_room_to_answer(tlv, vsi):
+                self.statistics.dropped += 1
+                continue
             if vsi is None:
-                if len(self.vsis) >= self.settings.max_vsis + PASSERS_BY:
-                    self.statistics.dropped += 1
-                    continue
                 vsi = self.vsis[tlv.vsi_id] = BridgeVsi(tlv, now)
             refused, until = self._refused.pop(tlv.vsi_id, (None, now))
             if tlv.mode is Mode.DEASSOCIATE:
@@ -155,7 +165,7 @@ class VdpBridge:
         transition = TRANSITIONS.get((vsi.state, what))
         if transition is None:
             return
-        was, former = vsi.vsi_state, vsi.state
+        was, former, weight = vsi.vsi_state, vsi.state, vsi.weight
         following = transition.next
         if transition.step is not None:
             following = transition.step(vsi, news) or following
@@ -164,6 +174,7 @@ class VdpBridge:
         if transition.speak and following is not State.END and vsi.losses <= MAX_LOSSES:
             self._queue(vsi, Rank.URGENT if following is State.DEASSOCIATED else Rank.REQUEST)
         self._enter(vsi, following, what, now)
+        self._filters += vsi.weight - weight
         gone = vsi.state not in _HELD
         if what in _TOLD or vsi.vsi_state is not was or (gone and former in _HELD):
             self._effects.append(VsiChanged(vsi.request.vsi_id, vsi.status(), was, gone))
@@ -200,7 +211,7 @@ class VdpBridge:
 
     def _ask_manager(self, vsi: BridgeVsi, now: Instant) -> None:
         """PROCESS: the policy stands for the VSI manager, and takes its time where it is told to."""
-        decision = self._decide(vsi.request)
+        decision = self._no_room(vsi) or self._decide(vsi.request)
         if decision.silent:
             # Nobody is answered, and nothing is remembered: the next request is the first one again.
             self._deadlines.start(vsi.request.vsi_id, now + self._timers.tolerance)
@@ -224,10 +235,24 @@ class VdpBridge:
         if not self._group_ids and any(entry.group is not None for entry in tlv.filters.entries):
             reason = "both sides have not agreed on GroupIDs"
             return Decision(Response.INVALID_FORMAT, tlv.filters, reason=reason)
-        if len(self.vsis) > self.settings.max_vsis:
-            reason = f"the port holds {self.settings.max_vsis} VSIs already"
-            return Decision(Response.INSUFFICIENT_RESOURCES, tlv.filters, reason=reason)
         return self._policy.decide(self._port, tlv)
+
+    def _no_room(self, vsi: BridgeVsi) -> Decision | None:
+        """The refusal of what would be too much. What is granted already stays."""
+        if vsi.granted is None and len(self.vsis) > self.settings.max_vsis:
+            reason = f"the port holds {self.settings.max_vsis} VSIs already"
+        elif self._filters > self.settings.max_filters and vsi.grows:
+            reason = f"the port's VSIs have {self.settings.max_filters} filters already"
+        else:
+            return None
+        self.statistics.no_room += 1
+        return Decision(Response.INSUFFICIENT_RESOURCES, vsi.request.filters, keep=True, reason=reason)
+
+    def _has_room_to_answer(self, tlv: VsiTlv, vsi: BridgeVsi | None) -> bool:
+        if vsi is None and len(self.vsis) >= self.settings.max_vsis + PASSERS_BY:
+            return False
+        more = tlv.weight - (vsi.weight if vsi else 0)
+        return more <= 0 or self._filters + more <= self.settings.max_filters + PASSING_FILTERS
 
     def _queue(self, vsi: BridgeVsi, rank: Rank) -> None:
         group = vsi.request.manager if self._edition and self._edition.one_manager else None

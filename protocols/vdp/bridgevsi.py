@@ -95,6 +95,18 @@ class BridgeVsi:
             self.since,
         )
 
+    @property
+    def weight(self) -> int:
+        """Of what is asked or granted; 0 when it is no more."""
+        if self.state is State.END:
+            return 0
+        return self.request.weight if self.granted is None else max(self.request.weight, self.granted.weight)
+
+    @property
+    def grows(self) -> bool:
+        """Whether more is asked to be remembered than what is granted."""
+        return self.granted is None or self.request.weight > self.granted.weight
+
     def is_repeated_by(self, tlv: VsiTlv) -> bool:
         """Whether a request asks for what is in force, as keep-alives do; with the VIDs assigned, or as at first."""
         granted = self.granted

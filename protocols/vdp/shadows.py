@@ -1,7 +1,11 @@
 """What a bridge goes on holding after it was released, as lldpad's does (interop-notes V6)."""
 
+from itertools import islice
+
 from protocols.timers import Instant
 from protocols.vdp.vsi import VsiId, VsiTlv
+
+FORGET_AT_ONCE = 2
 
 
 class Shadows:
@@ -17,7 +21,12 @@ class Shadows:
     def __bool__(self) -> bool:
         return bool(self._held)
 
-    def add(self, released: VsiTlv, until: Instant) -> None:
+    def add(self, released: VsiTlv, now: Instant, until: Instant) -> None:
+        """What is added later is held longer, so those that are over are the first ones."""
+        for vsi_id, (_, over) in list(islice(self._held.items(), FORGET_AT_ONCE)):
+            if now >= over:
+                del self._held[vsi_id]
+        self._held.pop(released.vsi_id, None)
         self._held[released.vsi_id] = released, until
 
     def until(self, asked: VsiTlv, now: Instant) -> Instant | None:

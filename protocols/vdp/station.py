@@ -26,10 +26,14 @@ MAX_DOUBLINGS = 8
 
 @dataclass(frozen=True, slots=True)
 class StationSettings:
-    """`reassociate`: ask again, after a pause, for a VSI that was granted and then lost to a silence or the bridge."""
+    """`reassociate`: ask again, after a pause, for a VSI that was granted and then lost to a silence or the bridge.
+
+    `max_filters`: of all VSIs together, organizational TLVs included.
+    """
 
     max_vsis: int = 8192
     reassociate: bool = True
+    max_filters: int = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,13 @@ class Closed:
 
 @dataclass(slots=True)
 class StationStatistics:
-    """`unexpected`: TLVs for a VSI, or in a state, that there was nothing to expect for."""
+    """`unexpected`: TLVs for a VSI, or in a state, that there was nothing to expect for.
+
+    `no_room`: requests of the local side that were refused because the table is full.
+    """
 
     unexpected: int = 0
+    no_room: int = 0
     misfits: int = 0
     repeats: int = 0
 
@@ -67,6 +75,7 @@ class VdpStation:
         self._deadlines: TimerTable[VsiId] = TimerTable()
         self._in_flight: list[VsiId] = []
         self._effects: list[VdpEffect] = []
+        self._filters = 0
 
     # The port.
 
@@ -182,7 +191,7 @@ class VdpStation:
     def _ask(self, request: VsiRequest, now: Instant) -> None:
         tlv = request.tlv
         vsi = self.vsis.get(tlv.vsi_id)
-        if refusal := self._refusal(request, vsi is None):
+        if refusal := self._refusal(request, vsi):
             outcome, reason = refusal
             status = (vsi or StationVsi(tlv, (), False, now)).status()
             status = replace(status, request=tlv, pending=None, reason=reason)
@@ -192,6 +201,7 @@ class VdpStation:
             vsi = StationVsi(tlv, (request.ticket,), request.persistent, now)
             vsi.untagged = request.untagged
             self.vsis[tlv.vsi_id] = vsi
+            self._filters += vsi.weight
             if self._closed is None:
                 self._put(vsi, Input.OPEN, now)
             else:
@@ -205,14 +215,24 @@ class VdpStation:
         vsi.untagged = request.untagged
         self._put(vsi, Input.ASK, now, News(tlv, request.ticket))
 
-    def _refusal(self, request: VsiRequest, new: bool) -> tuple[Outcome, str] | None:
+    def _refusal(self, request: VsiRequest, vsi: StationVsi | None) -> tuple[Outcome, str] | None:
         """Why a request gets its answer at once, which is this."""
         if problem := self._problem(request.tlv):
             return Outcome.INVALID, problem
-        if new and len(self.vsis) >= self.settings.max_vsis:
-            return Outcome.INVALID, f"instance: the port holds {self.settings.max_vsis} VSIs already, all that it may"
+        if problem := self._no_room(request.tlv, vsi):
+            self.statistics.no_room += 1
+            return Outcome.INVALID, problem
         if self._closed and self._closed.outcome and not request.persistent:
             return self._closed.outcome, self._closed.reason
+        return None
+
+    def _no_room(self, tlv: VsiTlv, vsi: StationVsi | None) -> str | None:
+        settings = self.settings
+        if vsi is None and len(self.vsis) >= settings.max_vsis:
+            return f"instance: the port holds {settings.max_vsis} VSIs already, all that it may"
+        more = tlv.weight - (vsi.weight if vsi else 0)
+        if more > 0 and self._filters + more > settings.max_filters:
+            return f"filter: the port's VSIs have {self._filters} filters already, at most {settings.max_filters}"
         return None
 
     def _problem(self, tlv: VsiTlv) -> str | None:
@@ -275,7 +295,7 @@ class VdpStation:
             if news.tlv is not None:
                 self.statistics.unexpected += 1
             return
-        following, was = transition.next, vsi.vsi_state
+        following, was, weight = transition.next, vsi.vsi_state, vsi.weight
         if transition.step is not None:
             following = getattr(vsi, transition.step)(news) or following
             if what is Input.CONFIRMED and not self.settings.reassociate:
@@ -288,7 +308,7 @@ class VdpStation:
             if vsi.vsi_state is not was:
                 vsi.since = now
             if self.strict_peer and vsi.state in RELEASING and following not in RELEASING and self._closed is None:
-                self._shadows.add(vsi.released or vsi.asked, now + self._timers.tolerance)
+                self._shadows.add(vsi.released or vsi.asked, now, now + self._timers.tolerance)
         if following is State.PROCESS and (until := self._shadows.until(vsi.asked, now)) is not None:
             self._enter(vsi, State.BACKOFF, now)
             self._deadlines.start(vsi.request.vsi_id, until)
@@ -296,6 +316,7 @@ class VdpStation:
             vsi.reason = "the switch still holds it with other filters"
         else:
             self._enter(vsi, following, now)
+        self._filters += vsi.weight - weight
         if what is Input.ENDED and vsi.state is State.PROC_WAIT and vsi.give_up is not None:
             # What was there before has ended, and with it maybe what was asked: no need to wait long for an answer.
             self._deadlines.start(vsi.request.vsi_id, min(vsi.give_up, now + FIRST_PAUSE))

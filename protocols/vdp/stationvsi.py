@@ -78,6 +78,13 @@ class StationVsi:
         self.backoff = 0
 
     @property
+    def weight(self) -> int:
+        """Of what is asked for it; 0 when it is no more."""
+        if self.state is State.END:
+            return 0
+        return self.request.weight if self.next is None else max(self.request.weight, self.next.weight)
+
+    @property
     def pending(self) -> Mode | None:
         """The mode that is being asked for."""
         if self.state in RELEASING:

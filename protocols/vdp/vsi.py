@@ -108,6 +108,11 @@ class VsiTlv:
     code: int = 0
     organizational: tuple[OrganizationalTlv, ...] = ()
 
+    @property
+    def weight(self) -> int:
+        """What it takes to remember it, as far as the sender decides: filters, and TLVs of organizations."""
+        return len(self.filters.entries) + len(self.organizational)
+
 
 def parse_vsi_id(text: str) -> VsiId:
     """A VSI ID from a UUID, an IPv4, IPv6 or MAC address, or "local:" and up to 32 hexadecimal digits.

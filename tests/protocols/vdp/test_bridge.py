@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protocols.timers import SECOND, Instant
-from protocols.vdp.bridge import PASSERS_BY, BridgeSettings, VdpBridge
+from protocols.vdp.bridge import PASSERS_BY, PASSING_FILTERS, BridgeSettings, VdpBridge
 from protocols.vdp.bridgevsi import MAX_LOSSES, TRANSITIONS, Input, State
 from protocols.vdp.draft import DRAFT
 from protocols.vdp.edition import Edition
@@ -16,7 +18,7 @@ from protocols.vdp.policy import BridgePolicy
 from protocols.vdp.ratified import RATIFIED
 from protocols.vdp.rules import PolicyRules, Rule
 from protocols.vdp.status import VsiChanged, VsiState
-from protocols.vdp.vsi import Mode, Response, VsiId, VsiTlv
+from protocols.vdp.vsi import Mode, OrganizationalTlv, Response, VsiId, VsiTlv
 
 ID = VsiId(5, bytes(range(16)))
 MAC = bytes.fromhex("52540000aa01")
@@ -497,6 +499,81 @@ def test_full_table() -> None:
     assert [tlv.response for tlv in answers] == [Response.SUCCESS] * 3 + [Response.INSUFFICIENT_RESOURCES]
     bench.hear(*(asking(number=number) for number in range(10, 10 + PASSERS_BY + 10)))
     assert len(bench.bridge.vsis) == 3 + PASSERS_BY and bench.bridge.statistics.dropped == 10
+
+
+def test_a_full_table_is_no_concern_of_those_who_are_in_it() -> None:
+    bench = Bench(settings=BridgeSettings(max_vsis=2))
+    bench.hear(asking(Mode.PREASSOCIATE), asking(Mode.PREASSOCIATE, number=1), *(asking(number=n) for n in range(2, 9)))
+    assert bench.bridge.statistics.no_room == 7
+    bench.hear(asking())
+    assert bench.vsi_state is VsiState.ASSOCIATED
+    bench.do(bench.bridge.reconsider(bench.now))
+    assert bench.vsi_state is VsiState.ASSOCIATED
+    bench.deliver()
+    assert len(bench.bridge.vsis) == 2 and bench.bridge.statistics.no_room == 7
+
+
+def with_filters(count: int, number: int, mode: Mode = Mode.ASSOCIATE) -> VsiTlv:
+    entries = tuple(FilterEntry(100 + vid, None, None, None) for vid in range(count))
+    return asking(mode, number=number, filters=Filters(1, entries))
+
+
+def test_filters_of_all_vsis_together_are_bounded() -> None:
+    bench = Bench(settings=BridgeSettings(max_filters=100))
+    bench.hear(with_filters(50, 0), with_filters(50, 1), with_filters(1, 2))
+    answers = bench.deliver()
+    assert [tlv.response for tlv in answers] == [Response.SUCCESS] * 2 + [Response.INSUFFICIENT_RESOURCES]
+    assert bench.changes[-1].status.reason == "the port's VSIs have 100 filters already"
+    assert bench.bridge.statistics.no_room == 1
+    # Who is in may repeat what he has, ask for less, or leave, which makes room; with more he keeps what he had.
+    bench.hear(with_filters(51, 0))
+    (refused,) = bench.deliver()
+    assert (refused.response, refused.keep) == (Response.INSUFFICIENT_RESOURCES, True)
+    assert bench.vsi_state is VsiState.ASSOCIATED
+    bench.hear(with_filters(50, 0), with_filters(40, 1))
+    assert [tlv.response for tlv in bench.deliver()] == [Response.SUCCESS] * 2
+    bench.hear(with_filters(10, 3))
+    assert [tlv.response for tlv in bench.deliver()] == [Response.SUCCESS]
+    for tlv in (with_filters(50, 0, Mode.DEASSOCIATE), with_filters(50, 4)):
+        bench.hear(tlv)
+        assert [answered.response for answered in bench.deliver()] == [Response.SUCCESS]
+
+
+def test_organizational_tlvs_count_as_filters_do() -> None:
+    bench = Bench(settings=BridgeSettings(max_filters=10))
+    bench.hear(asking(organizational=(OrganizationalTlv(b"abc", b""),) * 10))
+    assert [tlv.response for tlv in bench.deliver()] == [Response.INSUFFICIENT_RESOURCES]
+
+
+def test_what_is_remembered_of_the_refused_is_bounded_too() -> None:
+    bench = Bench(settings=BridgeSettings(max_filters=10))
+    bench.hear(*(with_filters(200, number) for number in range(100)))
+    held = sum(vsi.weight for vsi in bench.bridge.vsis.values())
+    assert 10 < held <= 10 + PASSING_FILTERS
+    assert bench.bridge.statistics.dropped == 100 - len(bench.bridge.vsis) > 0
+    assert bench.bridge.statistics.no_room == len(bench.bridge.vsis)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 5), st.integers(1, 12), st.sampled_from(Mode), st.sampled_from(["hear", "send", "lose"])
+        ),
+        max_size=40,
+    )
+)
+def test_what_is_counted_is_what_is_held(steps: list[tuple[int, int, Mode, str]]) -> None:
+    bench = Bench(settings=BridgeSettings(max_vsis=4, max_filters=20))
+    for number, count, mode, what in steps:
+        bench.hear(with_filters(count, number, mode))
+        if what == "send":
+            bench.deliver(most=2)
+        elif what == "lose":
+            bench.send(most=2)
+            bench.lose()
+        assert bench.bridge._filters == sum(vsi.weight for vsi in bench.bridge.vsis.values())
+    bench.do(bench.bridge.close("the link is down", bench.now))
+    assert bench.bridge._filters == 0
 
 
 def test_link_down_forgets_everything() -> None:

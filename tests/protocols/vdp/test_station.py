@@ -689,6 +689,30 @@ def test_table_that_is_full() -> None:
     assert bench.outcome(tickets[1]) is None
 
 
+def with_filters(count: int, number: int) -> VsiTlv:
+    entries = tuple(FilterEntry(100 + vid, None, None, None) for vid in range(count))
+    return replace(asking(number=number), filters=Filters(1, entries))
+
+
+def test_filters_of_all_vsis_together_are_bounded() -> None:
+    bench = Bench(settings=StationSettings(max_filters=100)).open()
+    granted = bench.ask(with_filters(60, 0))
+    bench.send()
+    bench.hear(answer(with_filters(60, 0)))
+    assert bench.outcome(granted) is Outcome.GRANTED
+    assert bench.outcome(bench.ask(with_filters(40, 1))) is None
+    for tlv in (with_filters(1, 2), with_filters(61, 0)):
+        ticket = bench.ask(tlv)
+        assert bench.outcome(ticket) is Outcome.INVALID
+        assert bench.confirmed[ticket].status.reason == "filter: the port's VSIs have 100 filters already, at most 100"
+    assert bench.station.vsis[ID].vsi_state is VsiState.ASSOCIATED
+    assert bench.station.statistics.no_room == 2
+    assert bench.outcome(bench.ask(with_filters(10, 0))) is None
+    bench.close()
+    assert bench.outcome(bench.ask(with_filters(30, 2), persistent=True)) is None
+    assert bench.station._filters == sum(vsi.weight for vsi in bench.station.vsis.values())
+
+
 def test_answers_that_nobody_waits_for() -> None:
     bench = wait()
     for stray in (
