@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from evbagent.advice import PortFacts
@@ -20,6 +21,8 @@ WINDOW = 50 * SECOND
 LISTEN_AGAIN = 60 * MINUTE
 LISTEN_AGAIN_SOON = 5 * MINUTE
 MISSED_WINDOWS = 2
+MOST_OVERHEARD = 16
+"""Each becomes a warning, and guests may say what they like."""
 
 
 class FrameTap(Protocol):
@@ -137,7 +140,7 @@ class Listening:
         missed = {key: self._missed.get(key, 0) + 1 for key in before if key not in heard}
         self._missed = {key: windows for key, windows in missed.items() if windows < MISSED_WINDOWS}
         kept = {key: text for key, text in before.items() if key in heard or key in self._missed}
-        self.overheard = tuple((kept | dict(heard)).values())
+        self.overheard = tuple(islice((kept | dict(heard)).values(), MOST_OVERHEARD))
 
 
 def _is_ours(text: Announcement, port: PortFacts) -> bool:

@@ -29,6 +29,9 @@ CHASSIS_ID, PORT_ID, TIME_TO_LIVE = 1, 2, 3
 PORT_DESCRIPTION, SYSTEM_NAME, SYSTEM_DESCRIPTION, SYSTEM_CAPABILITIES, MANAGEMENT_ADDRESS = 4, 5, 6, 7, 8
 FIRST_RESERVED, LAST_RESERVED = 9, 126
 ORGANIZATIONAL = 127
+MOST_OCTETS, MOST_OPTIONAL = 9216, 256
+"""Of an LLDPDU, and of TLVs behind its first three: 160 of the shortest that are defined fill an ordinary frame."""
+
 MAX_SUBTYPE, MAX_IDENTIFIER, MAX_TEXT, MAX_ADDRESS, MAX_OID = 7, 255, 255, 31, 128
 END_OF_LLDPDU = b"\0\0"
 
@@ -60,6 +63,8 @@ class Reading:
 
 def decode_lldpdu(payload: bytes) -> Reading:
     """Read what follows the EtherType. DecodeError: the LLDPDU as a whole is to be discarded."""
+    if len(payload) > MOST_OCTETS:
+        raise DecodeError(f"LLDPDU of {len(payload)} octets, at most {MOST_OCTETS} are read", MOST_OCTETS)
     walked = walk(payload)
     if walked.error:
         raise walked.error
@@ -71,21 +76,25 @@ def decode_lldpdu(payload: bytes) -> Reading:
     errors: list[DecodeError] = []
     seen: set[object] = set()
     unrecognized = 0
-    for tlv in walked.tlvs[3:]:
+    optional, beyond = walked.tlvs[3 : 3 + MOST_OPTIONAL], walked.tlvs[3 + MOST_OPTIONAL :]
+    for tlv in optional:
         try:
             value = _decode_optional(tlv)
             once = _once(value)
             if once in seen:
                 raise DecodeError(f"TLV of type {tlv.type} repeats an earlier one", tlv.offset)
         except DecodeError as error:
-            errors.append(error)
+            errors.append(error.with_traceback(None))  # which would hold on to all that was being read
             continue
         if once is not None:
             seen.add(once)
         kept.append(value)
         unrecognized += isinstance(value, UnrecognizedTlv)
+    discarded = len(errors) + len(beyond)
+    if beyond:
+        errors.append(DecodeError(f"the last {len(beyond)} TLVs are too many: {MOST_OPTIONAL} count", beyond[0].offset))
     pdu = Lldpdu(chassis_id, port_id, ttl, tuple(kept))
-    return Reading(pdu, unrecognized, len(errors), tuple(errors))
+    return Reading(pdu, unrecognized, discarded, tuple(errors))
 
 
 def encode_lldpdu(pdu: Lldpdu) -> bytes:

@@ -1,7 +1,7 @@
 """The receive state machine of IEEE 802.1AB (clause 9.2.11; sheet `lldp.md` 3.3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from protocols.errors import DecodeError
@@ -9,6 +9,8 @@ from protocols.lldp.codec import Reading, decode_lldpdu
 from protocols.lldp.mib import RemoteChange, RemoteSystems, RemovalReason
 from protocols.lldp.tlvs import Msap, OrganizationalTlv
 from protocols.timers import Instant
+
+MOST_ERRORS = 16
 
 
 class RxState(Enum):
@@ -61,7 +63,7 @@ class Receive:
             self._count(known.reading, known.strangers)
             return []
         try:
-            reading = decode_lldpdu(payload)
+            reading = _remembered(decode_lldpdu(payload))
         except DecodeError:
             self.statistics.discarded += 1
             self.statistics.errors += 1
@@ -97,3 +99,8 @@ class Receive:
             for tlv in reading.pdu.optional
             if isinstance(tlv, OrganizationalTlv) and not self._recognizes(tlv.oui, tlv.subtype)
         )
+
+
+def _remembered(reading: Reading) -> Reading:
+    """What is wrong with a neighbor's TLVs is kept with it, all are counted, and the first ones can be looked at."""
+    return replace(reading, errors=reading.errors[:MOST_ERRORS]) if len(reading.errors) > MOST_ERRORS else reading

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from evbagent.advice import PortFacts
-from evbagent.portwatch import LISTEN_AGAIN, LISTEN_AGAIN_SOON, MINUTE, Echoes, Listening, Silence
+from evbagent.portwatch import LISTEN_AGAIN, LISTEN_AGAIN_SOON, MINUTE, MOST_OVERHEARD, Echoes, Listening, Silence
 from protocols.frame import Scope
 from protocols.timers import SECOND, Instant
 from tests.support.lldpdus import NEAREST_BRIDGE, frame, lldpdu, tlv
@@ -182,6 +182,18 @@ def test_who_is_heard_is_listened_to_more_often_and_forgotten_after_two_windows(
     assert sorted(ether.sources) == [MAC, OTHER] and ether.is_listening, "one window without it: once more, at once"
     ether.minute(GUEST)
     assert ether.sources == [OTHER] and not ether.is_listening
+
+
+def test_a_guest_that_makes_up_names_is_named_some_times() -> None:
+    ether = Ether()
+    forged = [frame(OTHER, lldpdu(OTHER, port=bytes([number]))) for number in range(200)]
+    for _ in range(3):
+        ether.minute(*forged)
+        assert len(ether.sources) == MOST_OVERHEARD
+    ether.minute(LLDPD, minutes=5)
+    ether.minute(LLDPD)
+    ether.minute(LLDPD)
+    assert ether.sources == [MAC], "there is room for others when they have ceased"
 
 
 def test_what_changes_in_what_they_say_is_the_newest() -> None:

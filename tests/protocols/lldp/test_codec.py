@@ -458,6 +458,22 @@ def test_round_trip(pdu: Lldpdu) -> None:
     assert decode_lldpdu(encode_lldpdu(pdu)) == Reading(pdu, unrecognized)
 
 
+def test_an_ordinary_frame_full_of_tlvs_is_read_and_no_more_of_a_larger_one() -> None:
+    shortest = tlv(127, bytes.fromhex("0080c2") + b"\x02" + bytes(3))  # port and protocol VLAN ID
+    full = bytes.fromhex(GOOD) + shortest * ((1500 - len(bytes.fromhex(GOOD + E))) // len(shortest)) + b"\0\0"
+    assert decode_lldpdu(full).errors == ()
+    reading = decode_lldpdu(bytes.fromhex(GOOD) + tlv(9, b"") * 300 + b"\0\0")
+    assert (len(reading.pdu.optional), reading.discarded, reading.unrecognized) == (256, 44, 256)
+    (error,) = reading.errors
+    assert (error.reason, error.offset) == ("the last 44 TLVs are too many: 256 count", 20 + 2 * 256)
+
+
+def test_an_lldpdu_that_is_larger_than_any() -> None:
+    assert decode_lldpdu(bytes.fromhex(GOOD + E).ljust(9216, b"\0")).pdu == Lldpdu(CHASSIS, PORT, 120)
+    with pytest.raises(DecodeError, match="LLDPDU of 9217 octets"):
+        decode_lldpdu(bytes.fromhex(GOOD + E).ljust(9217, b"\0"))
+
+
 @given(identifiers, identifiers)
 def test_round_trip_of_a_shutdown(chassis: tuple[int, bytes], port: tuple[int, bytes]) -> None:
     octets = shutdown(ChassisId(*chassis), PortId(*port))

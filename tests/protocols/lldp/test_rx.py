@@ -223,6 +223,8 @@ def test_every_situation_with_every_input(situation: str, happens: str) -> None:
             [SHORT_CAPABILITIES, NAME, NAME, RESERVED, UNKNOWN_ORGANIZATION, EVB],
             {"errors": 1, "tlvs_discarded": 2, "tlvs_unrecognized": 2},
         ),
+        ([tlv(9, b"")] * 300, {"errors": 1, "tlvs_discarded": 44, "tlvs_unrecognized": 256}),
+        ([tlv(127, b"")] * 300, {"errors": 1, "tlvs_discarded": 300}),
     ],
 )
 def test_tlvs_are_counted_with_every_frame(tlvs: list[bytes], moved: dict[str, int], path: str) -> None:
@@ -232,6 +234,14 @@ def test_tlvs_are_counted_with_every_frame(tlvs: list[bytes], moved: dict[str, i
         bench.frame(lldpdu(PEER, *tlvs))
     counted = {name: value for name, value in bench.counters().items() if value}
     assert counted == {"total": 3, "remote_inserts": 1, "remote_refreshes": 2, **times(3, moved)}
+
+
+def test_the_first_things_that_are_wrong_are_remembered() -> None:
+    bench = Bench()
+    bench.enable()
+    bench.frame(lldpdu(PEER, *[tlv(127, b"")] * 300))
+    (remote,) = bench.rx.remotes.systems()
+    assert [error.offset for error in remote.reading.errors] == [len(lldpdu(PEER)) - 2 + 2 * n for n in range(16)]
 
 
 def test_the_tlvs_of_a_shutdown_do_not_matter() -> None:
