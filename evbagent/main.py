@@ -10,6 +10,7 @@ from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 from evbagent.config import ConfigError
 from evbagent.daemon import Daemon
+from evbagent.loglimit import LineLimit
 from evbagent.netlink import NetlinkError
 from evbagent.options import Options
 from evbagent.state import StateError
@@ -27,10 +28,10 @@ def run(
     verbose: bool = False,
 ) -> int:
     """Run the agent until it is told to stop; the exit status."""
-    _log_to_stderr(verbose)
+    log_limit = _log_to_stderr(verbose)
     _allow_open_files()
     try:
-        asyncio.run(_serve(Options(config, state_dir, interfaces, role, record, observe)))
+        asyncio.run(_serve(Options(config, state_dir, interfaces, role, record, observe, log_limit)))
     except (ConfigError, StateError, NetlinkError) as error:
         return _complain(str(error))
     except PermissionError as error:
@@ -56,7 +57,7 @@ def _allow_open_files() -> None:
     setrlimit(RLIMIT_NOFILE, (hard, hard))
 
 
-def _log_to_stderr(verbose: bool) -> None:
+def _log_to_stderr(verbose: bool) -> LineLimit:
     """Plain lines; under systemd with the priority prefix that journald understands, which adds the time itself."""
     # Nothing of this is in our lines, and each would pay for it (the logging howto, "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -66,8 +67,11 @@ def _log_to_stderr(verbose: bool) -> None:
         handler.setFormatter(_JournalFormatter("%(message)s"))
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(message)s"))
+    limit = LineLimit()
+    handler.addFilter(limit)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    return limit
 
 
 class _JournalFormatter(logging.Formatter):

@@ -1,12 +1,13 @@
 """What the command line of `evbagent run` says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evbagent.config import Config
 from evbagent.driver import FrameSocket
 from evbagent.link import PacketSocket
+from evbagent.loglimit import LineLimit
 from evbagent.observe import Muted, listening
 from protocols.evb.status import Role
 from protocols.frame import Scope
@@ -26,6 +27,7 @@ class Options:
     role: str | None = None
     record: Path | None = None
     observe: bool = False
+    log_limit: LineLimit = field(default_factory=LineLimit)
 
     def permitted(self, settings: PortSettings) -> PortSettings:
         """Of what a port's machines were to be told."""
