@@ -157,7 +157,7 @@ class LibvirtVsis:
     def _associate(self, interface: str, vsi_id: VsiId, want: Want, port_id: int) -> int:
         batch = self._book.batch(interface)
         try:
-            batch.check_room()
+            batch.check_room(batch.port.vsis.get(vsi_id), want)
         except ValueError:
             return ENOMEM
         vsi = batch.port.vsi(vsi_id)
@@ -175,7 +175,7 @@ class LibvirtVsis:
     def _renew(self, interface: str, vsi: BookedVsi, want: Want, kept: bytes, port_id: int) -> int:
         """The same again: libvirtd was started anew, or has heard that the VSI was taken away, or asks twice."""
         self._book.write([((interface, vsi.text), kept)])
-        want.spec = kept
+        self._book.room.reword(want, kept)
         previous = self._dialogues.get(interface, {}).get(vsi.vsi_id)
         new = vsi.standing is None and not want.persistent
         dialogue = self._open(interface, vsi.vsi_id, want.tlv.mode, port_id, new)

@@ -11,7 +11,7 @@ INLINE_OCTETS = 60_000
 MAX_REQUEST_OCTETS = 16_384
 MAX_MESSAGE_OCTETS = 1 << 16
 """Of a message on the stream of a VSI session, either way."""
-MAX_UNANSWERED = 1 << 16
+MAX_UNANSWERED = 1 << 14
 """Requests of one VSI session; what is asked beyond is refused."""
 MAX_SOCKET_PATH = 107
 

@@ -139,12 +139,14 @@ class BookedPort:
             self._put(vsi)
         return vsi
 
-    def take_over(self, vsi: BookedVsi) -> None:
-        """An entry of another page, unless there is one of this VSI."""
+    def take_over(self, vsi: BookedVsi) -> bool:
+        """An entry of another page, unless there is one of this VSI: then it is not taken."""
         vsi.port = self
-        if self.vsis.setdefault(vsi.vsi_id, vsi) is vsi:
-            vsi.piece = self._piece()
-            self._put(vsi)
+        if self.vsis.setdefault(vsi.vsi_id, vsi) is not vsi:
+            return False
+        vsi.piece = self._piece()
+        self._put(vsi)
+        return True
 
     def strike(self, vsi: BookedVsi) -> None:
         """The entry is not needed any more."""

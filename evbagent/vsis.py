@@ -16,6 +16,7 @@ from evbagent.journal import Change, Journal
 from evbagent.view import utc
 from evbagent.vsiconfig import DeclaredVsi
 from evbagent.vsientry import DECLARED, LIBVIRT, Asker, BookedPort, BookedVsi, Piece, Waiter, Want
+from evbagent.vsiroom import Room
 from evbagent.vsisession import Answer as Answer
 from evbagent.vsisession import Session as Session
 from evbagent.vsisession import Timer
@@ -24,8 +25,6 @@ from evbagent.vsiview import VsiDocuments, vsi_rows
 from protocols.timers import Instant
 from protocols.vdp.status import Outcome, VsiRequest, VsiState, VsiStatus
 from protocols.vdp.vsi import Mode, VsiId, VsiTlv
-
-MOST_UNANSWERED = 1 << 16
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +45,7 @@ class VsiBook:
     ) -> None:
         self.waiters: dict[int, Waiter] = {}
         self.tickets = 0
+        self.room = Room()
         self._journal = journal
         self._send = send
         self._call_later = call_later
@@ -71,7 +71,7 @@ class VsiBook:
                 changes.append((key, None))
             else:
                 owner = LIBVIRT if is_libvirts else fields.owner
-                self._port(interface).vsi(tlv.vsi_id).want = Want(tlv, owner, True, spec)
+                self.room.adopt(self._port(interface).vsi(tlv.vsi_id), Want(tlv, owner, True, spec))
         self.write(changes)
         self._ask_everywhere()
 
@@ -124,7 +124,8 @@ class VsiBook:
         absent = self._ports.get(new)
         self._ports[new], port.name = port, new
         for vsi in absent.vsis.values() if absent else ():
-            port.take_over(vsi)
+            if not port.take_over(vsi):
+                self.room.adopt(vsi, None)
         for vsi in port.vsis.values():
             if vsi.want and vsi.want.spec is not None:
                 changes += [((old, vsi.text), None), ((new, vsi.text), vsi.want.spec)]
@@ -244,7 +245,7 @@ class VsiBook:
         for vsi in doubtful:
             port = vsi.port
             if not any(waiter.want for waiter in vsi.waiters):
-                changes += adopt(vsi, vsi.kept)
+                changes += self.room.adopt(vsi, vsi.kept)
                 vsi.former = None
             if vsi.is_blank and port.vsis.get(vsi.vsi_id) is vsi:
                 port.strike(vsi)
@@ -313,16 +314,15 @@ class Batch:
         self._requests: list[VsiRequest] = []
         self._changes: list[Change] = []
 
-    def check_room(self) -> None:
-        """ValueError when too much is unanswered."""
-        if len(self._book.waiters) >= MOST_UNANSWERED:
-            raise ValueError(f"{MOST_UNANSWERED} requests are not answered yet")
+    def check_room(self, vsi: BookedVsi | None, want: Want | None) -> None:
+        """ValueError when this cannot be asked for too. `vsi` None: it is not in the book."""
+        self._book.room.check(len(self._book.waiters), vsi, want)
 
     def adopt(self, vsi: BookedVsi, want: Want | None) -> None:
         """This is wanted from now on."""
         if vsi.want and vsi.status and vsi.status.request == vsi.want.tlv:
             vsi.former = vsi.want
-        self._changes += adopt(vsi, want)
+        self._changes += self._book.room.adopt(vsi, want)
 
     def request(
         self, vsi: BookedVsi, tlv: VsiTlv, want: Want | None, asker: Asker, spec_id: int | str | None = None
@@ -358,18 +358,6 @@ class _Ourselves:
     def tell(self, waiter: Waiter, outcome: Outcome, text: str, status: VsiStatus | None) -> None:
         if outcome is Outcome.INVALID:
             log.warning("%s: VSI %s cannot be asked for: %s", waiter.vsi.port.name, waiter.vsi.text, text)
-
-
-def adopt(vsi: BookedVsi, want: Want | None) -> list[Change]:
-    """Write down what is wanted; returns what the journal has to know of it."""
-    old, vsi.want = vsi.want, want
-    if want is old:
-        return []
-    if old is None or want is None or old.owner != want.owner:
-        vsi.show_anew()  # its document names the owner
-    if want and want.spec is not None:
-        return [((vsi.port.name, vsi.text), want.spec)]
-    return [((vsi.port.name, vsi.text), None)] if old and old.spec is not None else []
 
 
 def _is_granted(status: VsiStatus) -> bool:

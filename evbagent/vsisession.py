@@ -50,13 +50,14 @@ class Session:
             try:
                 fields = read_spec(spec)
                 tlv = vsi_tlv(fields)
-                batch.check_room()
+                known = batch.port.vsis.get(tlv.vsi_id)
+                want = None if tlv.mode is Mode.DEASSOCIATE else self._want(known, tlv, fields, spec)
+                batch.check_room(known, want)
             except ValueError as error:
                 spec_id = spec.get("id") if isinstance(spec, dict) else None
                 refused.append(vsi_answer(spec_id, Outcome.INVALID, str(error)))
                 continue
             vsi = batch.port.vsi(tlv.vsi_id)
-            want = None if tlv.mode is Mode.DEASSOCIATE else self._want(vsi, tlv, fields, spec)
             batch.adopt(vsi, want)
             waiter = batch.request(vsi, tlv, want, self, fields.id)
             if fields.wait is not None:
@@ -80,9 +81,9 @@ class Session:
             document = None if status is None else self._book.json(waiter.vsi, status)
             self._answer([vsi_answer(waiter.spec_id, outcome, text, status, document)])
 
-    def _want(self, vsi: BookedVsi, tlv: VsiTlv, fields: VsiSpec, spec: dict[str, Any]) -> Want:
+    def _want(self, vsi: BookedVsi | None, tlv: VsiTlv, fields: VsiSpec, spec: dict[str, Any]) -> Want:
         # Once the machine has been told to keep asking, it does so whatever the words.
-        persistent = fields.persistent or (vsi.want is not None and vsi.want.persistent)
+        persistent = fields.persistent or (vsi is not None and vsi.want is not None and vsi.want.persistent)
         kept = encode({key: value for key, value in spec.items() if key not in _OF_ONE_REQUEST})
         return Want(tlv, fields.owner, persistent, kept)
 

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.json import decode, encode
 
-from evbagent import vsis
+from evbagent import vsiroom
 from evbagent.journal import JOURNAL_FILE
+from evbagent.vsiroom import MOST_UNANSWERED_EACH
+from evbagent.vsis import VsiBook
 from protocols.vdp.status import Outcome, VsiState
 from protocols.vdp.vsi import Mode, Response, parse_vsi_id
 from tests.support.vsibook import Rig, declared, instance, spec, status, tlv
@@ -223,7 +225,7 @@ def test_a_client_that_has_left_is_told_nothing(rig: Rig) -> None:
 
 
 def test_a_client_cannot_have_more_unanswered_than_there_is_room_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vsis, "MOST_UNANSWERED", 3)
+    monkeypatch.setattr(vsiroom, "MOST_UNANSWERED", 3)
     client = rig.client()
     client.ask(*(spec(number, id=number) for number in range(5)))
     assert client.said == [(3, "invalid"), (4, "invalid")]
@@ -231,6 +233,60 @@ def test_a_client_cannot_have_more_unanswered_than_there_is_room_for(rig: Rig, m
     rig.grant(rig.requests()[0])
     client.ask(spec(3, id=3))
     assert client.said == [(0, "granted")] and rig.request().tlv == tlv(3)
+
+
+def test_requests_for_one_vsi_that_wait_are_bounded(rig: Rig) -> None:
+    client = rig.client()
+    client.ask(*(spec(1, id=number) for number in range(MOST_UNANSWERED_EACH + 2)))
+    assert client.said == [(MOST_UNANSWERED_EACH, "invalid"), (MOST_UNANSWERED_EACH + 1, "invalid")]
+    client.ask(spec(2, id=2))
+    assert not client.said and rig.book.room.refused == 2
+
+
+@pytest.mark.parametrize("interface", ["eth0", "there is none"])
+def test_what_is_remembered_for_clients_is_bounded(rig: Rig, monkeypatch: pytest.MonkeyPatch, interface: str) -> None:
+    monkeypatch.setattr(vsiroom, "MOST_WANTED", 3)
+    if interface != "eth0":
+        rig.refusing = "interface: it is not served"
+    client = rig.client(interface)
+    client.ask(*(spec(number, id=number, persistent=True) for number in range(10)))
+    for request in rig.requests():
+        rig.turn_down(request)  # by a machine that is full itself
+    rig.clock.pass_by()
+    assert [said for said in client.said if said[0] > 2] == [(number, "invalid") for number in range(3, 10)]
+    assert rig.kept == kept(0, 1, 2, interface=interface) and rig.book.room.refused == 7
+    # Those that are remembered may be asked for otherwise, and given up, which makes room.
+    client.ask(spec(0, id=0, type=9, persistent=True), spec(1, "deassociate", id=1))
+    client.ask(spec(9, id=9, persistent=True))
+    assert (9, "invalid") not in client.said and rig.kept == kept(0, 2, 9, interface=interface)
+    rig.check_counts()
+
+
+def test_the_octets_that_are_remembered_for_clients_are_bounded(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = rig.client()
+    client.ask(spec(0, id=0))
+    monkeypatch.setattr(vsiroom, "MOST_WANTED_OCTETS", 2 * rig.book.room.wanted_octets + 9)
+    client.ask(spec(1, id=1), spec(2, id=2), spec(1, id=11, **{"vm-name": "0123456789"}))
+    assert [said for said in client.said if said[1] == "invalid"] == [(2, "invalid"), (11, "invalid")]
+    rig.check_counts()
+
+
+def test_what_is_remembered_is_counted_over_a_restart_and_a_new_name(rig: Rig) -> None:
+    associated(rig, 1)
+    associated(rig, 2)
+    rig.book.close()
+    successor = Rig(rig.directory)
+    successor.book.recover()
+    successor.check_counts()
+    assert successor.book.room.wanted == 2
+    successor.book.port_ready("eth0")
+    successor.book.port_renamed("eth0", "eth1")
+    successor.check_counts()
+    successor.client("eth2").ask(spec(1, persistent=True))
+    assert successor.book.room.wanted == 3
+    successor.book.port_renamed("eth1", "eth2")
+    successor.check_counts()
+    successor.book.close()
 
 
 # Refused, with something to fall back on.
@@ -492,7 +548,7 @@ def test_a_journal_that_says_what_nobody_understands(rig: Rig) -> None:
 
 
 def test_without_a_journal() -> None:
-    book = vsis.VsiBook(None, lambda interface, requests: None, Rig(Path()).clock.call_later)
+    book = VsiBook(None, lambda interface, requests: None, Rig(Path()).clock.call_later)
     book.recover()
     book.open_session("eth0", list).request([spec(1)])
     book.close()

@@ -147,6 +147,7 @@ class Rig:
 
     def shown(self, interface: str = "eth0") -> list[dict[str, Any]]:
         """As in the state file, which is put together of pieces; `show vsis` is made anew each time."""
+        self.check_counts()
         found: list[dict[str, Any]] = json.loads(b"".join(self.book.pieces(interface)))
         rows = json.loads(bytes(self.book.rows([interface])))
         made_anew = [{key: value for key, value in row.items() if key != "interface"} for row in rows]
@@ -156,6 +157,12 @@ class Rig:
     def show(self, interface: str = "eth0") -> list[tuple[str, str, str | None]]:
         """VSI, state and owner of each."""
         return [(vsi["vsi-id"], vsi["state"], vsi.get("owner")) for vsi in self.shown(interface)]
+
+    def check_counts(self) -> None:
+        """What the book says that is wanted, restorably, is what is."""
+        pages = self.book._ports.values()
+        specs = [vsi.want.spec for page in pages for vsi in page.vsis.values() if vsi.want and vsi.want.spec]
+        assert (self.book.room.wanted, self.book.room.wanted_octets) == (len(specs), sum(map(len, specs)))
 
     # The machine.
 
