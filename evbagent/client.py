@@ -12,7 +12,7 @@ from select import POLLIN, POLLOUT, poll
 from time import monotonic
 from typing import Any, Self
 
-from evbagent.messages import CHANGE_SOCKET_NAME, CHANGING, MAX_MESSAGE_OCTETS, VERSION, check_socket_path, socket_path
+from evbagent.messages import CHANGE_SOCKET_NAME, MAX_MESSAGE_OCTETS, VERSION, check_socket_path, socket_path
 from evbagent.statefile import default_directory
 
 REPLY_SECONDS = 5.0
@@ -76,8 +76,7 @@ class Client:
                 raise ClientError("the agent's answer was lost on its way: are too many files open?")
             return reply.get("data")
         try:
-            # The offset is shared with whoever else has the descriptor: read from the start, whatever it is.
-            return json.loads(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+            return json.loads(b"".join(_octets(descriptor, self._path)))
         except ValueError as error:
             raise ClientError(f"the agent answers what is not JSON: {error}") from error
         finally:
@@ -144,7 +143,7 @@ class Client:
         deadline = monotonic() + REPLY_SECONDS
         try:
             self._socket.settimeout(REPLY_SECONDS)
-            self._send(json.dumps(message).encode(), operation in CHANGING)
+            self._send(json.dumps(message).encode())
             while (left := deadline - monotonic()) > 0:
                 self._socket.settimeout(left)
                 reply, descriptor = self._receive()
@@ -163,15 +162,12 @@ class Client:
             f"the agent at {self._path} does not answer: it hangs, or runs in another network namespace than this"
         )
 
-    def _send(self, request: bytes, changing: bool) -> None:
-        """By the socket of those who may change something, if that is for us; else the agent judges by who we are."""
-        if changing:
-            try:
-                self._socket.sendto(request, str(self._path.with_name(CHANGE_SOCKET_NAME)))
-                return
-            except (PermissionError, FileNotFoundError, ConnectionRefusedError):
-                pass
-        self._socket.sendto(request, str(self._path))
+    def _send(self, request: bytes) -> None:
+        """By the socket of those who may change something, if that is for us, since there is always room for them."""
+        try:
+            self._socket.sendto(request, str(self._path.with_name(CHANGE_SOCKET_NAME)))
+        except (PermissionError, FileNotFoundError, ConnectionRefusedError):
+            self._socket.sendto(request, str(self._path))
 
     def _receive(self) -> tuple[dict[str, Any], int | None]:
         """A datagram, and the descriptor that came with it; an empty one if it is not from the socket's owner."""
@@ -264,6 +260,18 @@ class VsiSession:
         poller = poll()
         poller.register(self._stream, events)
         return bool(poller.poll(None if seconds is None else seconds * 1000))
+
+
+def _octets(descriptor: int, path: Path) -> Iterator[bytes]:
+    """All that there is to read."""
+    poller = poll()
+    poller.register(descriptor, POLLIN)
+    while poller.poll(REPLY_SECONDS * 1000):
+        data = os.read(descriptor, MAX_DATAGRAM)
+        if not data:
+            return
+        yield data
+    raise _hangs(path)
 
 
 def _packed(specs: Iterable[Mapping[str, Any]]) -> Iterator[tuple[bytes, int]]:

@@ -16,7 +16,6 @@ from asyncio import CancelledError, Task, TimerHandle, create_task, get_running_
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from fcntl import F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, fcntl
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -38,13 +37,22 @@ from evbagent.messages import (
     check_socket_path,
 )
 from evbagent.replies import Address, Replies, datagram_socket
-from evbagent.stream import Pair, Stream
+from evbagent.share import Share
+from evbagent.stream import Backlog, LongAnswer, Pair, Stream
+from evbagent.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
 MAX_STREAMS = 1024
 KEPT_STREAMS = 64
 """So many more for those who may change something."""
+MAX_LONG_ANSWERS = 256
+KEPT_LONG_ANSWERS = 64
+MAX_LONG_OCTETS = 64 << 20
+"""Of answers that have not been read; a longer one is given when there is no other."""
+MOST_EVENTS_S, SHARE_OF_EVENTS = 0.1, 0.5
+"""To give events to those who watch: so much at once, and so much of the time."""
+TELL_SKIPPED_S = 0.5
 SEND_BUFFER = 8 << 20
 SO_SNDBUFFORCE = 32
 
@@ -98,8 +106,13 @@ class ControlServer:
         self._names = {str(path), str(path.with_name(CHANGE_SOCKET_NAME))}
         self._receiving: list[Task[None]] = []
         self._watching: dict[Stream, str | None] = {}
-        self._waiting: dict[Stream, tuple[str, str, TimerHandle | None]] = {}
+        self._waiting = Waiting(handler.holds)
         self._exchanges: set[Exchange] = set()
+        self._long_answers: set[LongAnswer] = set()
+        self._backlog = Backlog()
+        self._share = Share(MOST_EVENTS_S, SHARE_OF_EVENTS)
+        self._telling: TimerHandle | None = None
+        self._refused = 0
         self.replies = Replies()
 
     async def start(self) -> None:
@@ -141,6 +154,11 @@ class ControlServer:
         for stream in [*self._watching, *self._waiting, *self._exchanges]:
             stream.send({"event": "ending"}, last=True)
             self._end(stream)
+        for answer in list(self._long_answers):
+            self._let_go(answer)
+        self._waiting.close()
+        if self._telling:
+            self._telling.cancel()
         self.replies.close()
         self._stop_listening()
 
@@ -161,27 +179,42 @@ class ControlServer:
 
     def publish(self, event: Mapping[str, Any]) -> None:
         """Give an event to those who watch its interface, and look again at what others wait for."""
-        interface = event.get("interface")
-        for stream, glob in list(self._watching.items()):
-            if glob is None or interface is None or fnmatchcase(interface, glob):
-                stream.send(event)
-        answers: dict[tuple[str, str], Mapping[str, Any] | None] = {}
-        for stream, (its_interface, condition, _) in list(self._waiting.items()):
-            question = its_interface, condition
-            if question not in answers:
-                answers[question] = self._holds(*question)
-            if answer := answers[question]:
-                stream.send(answer, last=True)
+        self._waiting.doubt()
+        if not self._watching:
+            return
+        if self._share.is_used_up:
+            self._skip()
+            return
+        with self._share:
+            interface = event.get("interface")
+            message = encode({"v": VERSION, **event})
+            for stream, glob in list(self._watching.items()):
+                if glob is None or interface is None or fnmatchcase(interface, glob):
+                    stream.tell(message)
 
-    def _holds(self, interface: str, condition: str) -> Mapping[str, Any] | None:
-        """What to tell those who wait for it; None: nothing yet. Whoever publishes has no part in what fails here."""
-        try:
-            return {"held": True} if self._handler.holds(interface, condition) else None
-        except ControlError as error:
-            return {"error": str(error)}
-        except Exception:
-            log.exception("control socket: cannot tell whether %s has %r", interface, condition)
-            return {"error": "the agent failed to answer; its log says why"}
+    def _skip(self) -> None:
+        """Too many events for too many clients: nobody is given this one, and all are told that there was one."""
+        self._backlog.skipped += 1
+        if self._telling is None:
+            self._telling = get_running_loop().call_later(TELL_SKIPPED_S, self._tell_skipped)
+
+    def _tell_skipped(self) -> None:
+        self._telling = None
+        for stream in list(self._watching):
+            stream.tell_skipped()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What its clients take, and what they were refused or have lost."""
+        return {
+            "control-streams": len(self._watching) + len(self._waiting) + len(self._exchanges),
+            "control-long-answers": len(self._long_answers),
+            "control-refused": self._refused,
+            "control-ignored": self.ignored_requests,
+            "control-lost-replies": self.replies.lost,
+            "control-lost-events": self._backlog.lost,
+            "control-skipped-events": self._backlog.skipped,
+        }
 
     async def _receive(self, listener: Any, permitted: bool) -> None:
         from asyncio_dgram import TransportClosed
@@ -251,10 +284,7 @@ class ControlServer:
     def _wait(self, request: dict[str, Any], asker: _Asker) -> None:
         held = self._handler.holds(request["interface"], request["for"])
         stream = self._stream(asker)
-        timer = None
-        if request.get("timeout") is not None:
-            timer = get_running_loop().call_later(request["timeout"], stream.send, {"held": False}, True)
-        self._waiting[stream] = (request["interface"], request["for"], timer)
+        self._waiting.add(stream, request["interface"], request["for"], request.get("timeout"))
         if held:
             stream.send({"held": True}, last=True)
 
@@ -269,7 +299,7 @@ class ControlServer:
     def _stream(self, asker: _Asker) -> Stream:
         """A new stream, its other end sent to the client."""
         self._check_room(asker)
-        stream = Stream(self._end)
+        stream = Stream(self._end, self._backlog)
         self._hand_over(stream, asker)
         return stream
 
@@ -278,6 +308,7 @@ class ControlServer:
         limit = min(MAX_STREAMS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         limit += KEPT_STREAMS if asker.permitted else 0
         if len(self._watching) + len(self._waiting) + len(self._exchanges) >= limit:
+            self._refused += 1
             raise ControlError(f"{limit} clients are watching or waiting already")
 
     def _hand_over(self, pair: Pair, asker: _Asker) -> None:
@@ -291,9 +322,7 @@ class ControlServer:
             case Stream() if pair in self._watching:
                 del self._watching[pair]
             case Stream() if pair in self._waiting:
-                _, _, timer = self._waiting.pop(pair)
-                if timer:
-                    timer.cancel()
+                self._waiting.remove(pair)
             case Exchange() if pair in self._exchanges:
                 self._exchanges.remove(pair)
             case _:
@@ -306,7 +335,24 @@ class ControlServer:
         if len(body) <= INLINE_OCTETS:
             self.replies.send(asker.address, encode({**head, "data": Raw(body)}))
         else:
-            self.replies.send(asker.address, encode({**head, "fd": True}), _sealed(body))
+            descriptor = self._long_answer(body, asker.permitted)
+            self.replies.send(asker.address, encode({**head, "fd": True}), descriptor)
+
+    def _long_answer(self, body: bytes, permitted: bool) -> int:
+        """A descriptor to read it from."""
+        limit = MAX_LONG_ANSWERS + (KEPT_LONG_ANSWERS if permitted else 0)
+        octets = sum(answer.octets for answer in self._long_answers)
+        if len(self._long_answers) >= limit or (octets and octets + len(body) > MAX_LONG_OCTETS):
+            self._refused += 1
+            raise ControlError("others have not read their answers, and there is no room for one more: ask again later")
+        answer = LongAnswer(body, self._let_go)
+        self._long_answers.add(answer)
+        return answer.client_end.detach()
+
+    def _let_go(self, answer: LongAnswer) -> None:
+        if answer in self._long_answers:
+            self._long_answers.remove(answer)
+            answer.close()
 
     def _reply_error(self, asker: _Asker, text: str) -> None:
         self.replies.send(asker.address, encode({"v": VERSION, "id": asker.request_id, "ok": False, "error": text}))
@@ -331,14 +377,3 @@ def _inode(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _sealed(data: bytes) -> int:
-    """A descriptor to read `data` from, which nobody can change any more."""
-    descriptor = os.memfd_create("evbagent-reply", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(data)
-        file.flush()
-        file.seek(0)  # the offset goes along
-    fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
-    return descriptor

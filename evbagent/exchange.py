@@ -21,6 +21,7 @@ from evbagent.stream import Pair
 log = logging.getLogger(__name__)
 
 OUTBOX_OCTETS = 1 << 20
+NOT_PERMITTED = "only root, members of the agent's group, and the user that it runs as may change anything"
 
 _CREDENTIALS = struct.Struct("iII")
 _CREDENTIALS_SPACE = socket.CMSG_SPACE(_CREDENTIALS.size)  # and none for descriptors: the kernel drops those
@@ -99,9 +100,10 @@ class Exchange(Pair):
         if not data:
             self._ended(self)
             return
+        if not self._permitted and not _may_change(ancillary):
+            self.send({"error": NOT_PERMITTED}, last=True)
+            return
         try:
-            if not self._permitted:
-                _check_sender(ancillary)
             self._take(_object(decode_strictly(data, MAX_MESSAGE_OCTETS)))
         except (BadRequest, ControlError) as error:
             self.send({"error": str(error)})
@@ -219,12 +221,12 @@ def _object(document: Any) -> Mapping[str, Any]:
     return document
 
 
-def _check_sender(ancillary: Iterable[tuple[int, int, bytes]]) -> None:
+def _may_change(ancillary: Iterable[tuple[int, int, bytes]]) -> bool:
     """Who may change the network anyway may have the agent do it."""
-    for _, kind, value in ancillary:
-        if kind == socket.SCM_CREDENTIALS and _CREDENTIALS.unpack(value)[1] in (0, os.geteuid()):
-            return
-    raise ControlError("only root, members of the agent's group, and the user that it runs as may change anything")
+    return any(
+        kind == socket.SCM_CREDENTIALS and _CREDENTIALS.unpack(value)[1] in (0, os.geteuid())
+        for _, kind, value in ancillary
+    )
 
 
 def _refusal(spec: Any) -> dict[str, Any]:

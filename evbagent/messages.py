@@ -7,7 +7,8 @@ VERSION = 1
 SOCKET_NAME = "control.sock"
 CHANGE_SOCKET_NAME = "change.sock"
 """Of the socket that only those may write to who may have the agent change something."""
-INLINE_OCTETS = 60_000
+INLINE_OCTETS = 8192
+"""Of an answer in the reply itself; a longer one is read from the descriptor that comes with it, to the end."""
 MAX_REQUEST_OCTETS = 16_384
 MAX_MESSAGE_OCTETS = 1 << 16
 """Of a message on the stream of a VSI session, either way."""

@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 import pytest
 
 from evbagent import control
+from evbagent import stream as stream_module
 from evbagent.control import ControlError, ControlServer
-from evbagent.messages import MAX_REQUEST_OCTETS
+from evbagent.messages import INLINE_OCTETS, MAX_REQUEST_OCTETS
 from evbagent.replies import UNSENT_REPLIES_EACH
-from evbagent.stream import QUEUED_EVENTS
+from evbagent.share import Share
+from evbagent.stream import MOST_EVENT_OCTETS, QUEUED_EVENTS, QUEUED_OCTETS
 
 
 class Handler:
@@ -469,7 +472,7 @@ def test_a_condition_that_fails_later_is_no_trouble_to_who_publishes(
 def test_the_timer_of_a_wait_ends_with_its_client(tmp_path: Path) -> None:
     async def test(server: ControlServer, handler: Handler) -> None:
         stream = await Raw(tmp_path).stream(op="wait", interface="eth0", timeout=3600, **{"for": "neighbor"})
-        ((_, _, timer),) = server._waiting.values()
+        ((_, _, timer),) = server._waiting._streams.values()
         assert timer is not None
         stream.socket.close()
         while server._waiting:
@@ -534,7 +537,7 @@ def test_unread_replies_are_bounded_for_each(tmp_path: Path) -> None:
         assert numbers == list(range(len(numbers)))
         assert len(os.listdir("/proc/self/fd")) <= files
 
-    serve(tmp_path, test, data="x" * 50_000)
+    serve(tmp_path, test, data="x" * (INLINE_OCTETS - 10))
 
 
 def test_a_client_that_leaves_with_replies_unsent_leaves_nothing(tmp_path: Path) -> None:
@@ -545,11 +548,205 @@ def test_a_client_that_leaves_with_replies_unsent_leaves_nothing(tmp_path: Path)
             rude.send({"v": 1, "id": 1, "op": "show", "what": "neighbors"})
             await other.ask(op="ping")
         rude.socket.close()
-        while server.replies._unsent or server.replies._retry:
+        while server.replies._unsent or server.replies._retry or server._long_answers:
             await asyncio.sleep(0.01)
         assert len(os.listdir("/proc/self/fd")) < files
 
     serve(tmp_path, test, data="x" * 100_000)
+
+
+async def long_answer(client: Raw) -> socket.socket:
+    """The descriptor that comes with one."""
+    client.send({"v": 1, "id": 7, "op": "show", "what": "neighbors"})
+    await readable(client.socket)
+    data, descriptors, _, _ = socket.recv_fds(client.socket, 1 << 18, 1)
+    assert json.loads(data) == {"v": 1, "id": 7, "ok": True, "fd": True}
+    return socket.socket(fileno=descriptors[0])
+
+
+def test_long_answers_that_are_not_read_are_bounded_and_members_find_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "MAX_LONG_ANSWERS", 4)
+    monkeypatch.setattr(control, "KEPT_LONG_ANSWERS", 2)
+
+    async def test(server: ControlServer, handler: Handler) -> None:
+        client, member = Raw(tmp_path), Raw(tmp_path, at="change.sock")
+        for _ in range(4):  # whose descriptors nobody takes out of the socket
+            client.send({"v": 1, "id": 7, "op": "show", "what": "neighbors"})
+        other = Raw(tmp_path)
+        assert "not read their answers" in (await other.ask(op="show", what="neighbors"))["error"]
+        assert (await other.ask(op="ping"))["ok"]
+        held = [await long_answer(member) for _ in range(2)]
+        assert "not read their answers" in (await member.ask(op="show", what="neighbors"))["error"]
+        counted = {name: count for name, count in server.counters.items() if count}
+        assert counted == {"control-long-answers": 6, "control-refused": 2}
+        client.socket.close()
+        while len(server._long_answers) > 2:
+            await asyncio.sleep(0)
+        held += [await long_answer(other)]
+        for answer in held:
+            answer.close()
+        while server._long_answers:
+            await asyncio.sleep(0)
+
+    serve(tmp_path, test, data="x" * 3_000_000)
+
+
+def test_octets_of_long_answers_that_are_not_read_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "MAX_LONG_OCTETS", 2_500_000)
+
+    async def test(server: ControlServer, handler: Handler) -> None:
+        client = Raw(tmp_path)
+        held = [await long_answer(client), await long_answer(client)]
+        assert "not read their answers" in (await client.ask(op="show", what="neighbors"))["error"]
+        for answer in held:
+            answer.close()
+        while server._long_answers:
+            await asyncio.sleep(0)
+        handler.data = "x" * 5_000_000  # one that is longer than all may be together is given alone
+        answer = await long_answer(client)
+        assert "not read their answers" in (await client.ask(op="show", what="neighbors"))["error"]
+        answer.setblocking(False)
+        loop = asyncio.get_running_loop()
+        read = 0
+        while data := await loop.sock_recv(answer, 1 << 20):
+            read += len(data)
+        assert read == 5_000_002
+        answer.close()
+
+    serve(tmp_path, test, data="x" * 1_000_000)
+
+
+def test_who_talks_into_its_answer_is_no_trouble(tmp_path: Path) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        client = Raw(tmp_path)
+        answer = await long_answer(client)
+        for _ in range(10):
+            answer.send(b"x" * 1000)
+            assert (await client.ask(op="ping"))["ok"]
+        assert len(server._long_answers) == 1
+        answer.close()
+
+    serve(tmp_path, test, data="x" * 1_000_000)
+
+
+def test_what_slow_watchers_have_waiting_is_bounded_for_each_and_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_module, "MOST_QUEUED_OCTETS", 5 * QUEUED_OCTETS)
+
+    async def test(server: ControlServer, handler: Handler) -> None:
+        slow = [await Raw(tmp_path).stream(op="watch") for _ in range(10)]
+        quick = await Raw(tmp_path).stream(op="watch")
+        for number in range(60):
+            server.publish({"event": "link", "interface": "eth0", "number": number, "text": "x" * 50_000})
+            assert (await quick.receive())["number"] == number
+            assert all(ours._octets <= QUEUED_OCTETS for ours in server._watching)
+        assert 4 * QUEUED_OCTETS < server._backlog.octets <= 5 * QUEUED_OCTETS
+        lost = server.counters["control-lost-events"]
+        assert lost > 0
+        told = 0
+        for client in slow:
+            number = -1
+            while number < 59:
+                event = await client.receive()
+                if event["event"] == "overflow":
+                    number += event["lost"]
+                    told += event["lost"]
+                else:
+                    number += 1
+                    assert event["number"] == number
+        assert told == lost and server._backlog.octets == 0
+        slow.clear()
+
+    serve(tmp_path, test)
+
+
+def test_an_event_that_no_socket_takes_is_lost_and_not_the_stream(tmp_path: Path) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        client = await Raw(tmp_path).stream(op="watch")
+        server.publish({"event": "neighbor-added", "interface": "eth0", "text": "x" * MOST_EVENT_OCTETS})
+        server.publish({"event": "link", "interface": "eth0"})
+        assert await client.receive() == {"v": 1, "event": "overflow", "lost": 1}
+        assert (await client.receive())["event"] == "link"
+
+    serve(tmp_path, test)
+
+
+def test_watchers_take_a_share_of_the_time_only_and_are_told_what_they_miss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        clock = [0.0]
+        server._share = Share(0.1, 0.5, lambda: clock[0], lambda: clock[0])
+        monkeypatch.setattr(control, "TELL_SKIPPED_S", 0.01)
+        one, other = await Raw(tmp_path).stream(op="watch"), await Raw(tmp_path).stream(op="watch", interface="eth*")
+
+        def publish(number: int, seconds: float) -> None:
+            with server._share:
+                clock[0] += seconds  # as if there were a thousand of them
+            server.publish({"event": "link", "interface": "eth0", "number": number})
+
+        publish(1, 0.05)
+        publish(2, 0.2)
+        publish(3, 0)
+        for watcher in (one, other):
+            assert (await watcher.receive())["number"] == 1
+            assert await watcher.receive() == {"v": 1, "event": "overflow", "lost": 2}
+        assert server.counters["control-skipped-events"] == 2
+        clock[0] += 1
+        publish(4, 0)
+        late = await Raw(tmp_path).stream(op="watch")
+        publish(5, 0)
+        for watcher in (one, other):
+            assert [(await watcher.receive())["number"] for _ in range(2)] == [4, 5]
+        assert (await late.receive())["number"] == 5, "what was before it came is no concern of it"
+
+    serve(tmp_path, test)
+
+
+def test_the_queue_of_a_watcher_that_leaves_counts_no_more(tmp_path: Path) -> None:
+    async def test(server: ControlServer, handler: Handler) -> None:
+        client = await Raw(tmp_path).stream(op="watch")
+        for _ in range(500):
+            server.publish({"event": "link", "interface": "eth0", "text": "x" * 1000})
+        assert server._backlog.octets > 0
+        client.socket.close()
+        while server._watching:
+            await asyncio.sleep(0)
+        assert server._backlog.octets == 0
+
+    serve(tmp_path, test)
+
+
+def test_what_thousands_wait_for_takes_a_share_of_the_time_only(tmp_path: Path) -> None:
+    class Slow(Handler):
+        looks = 0
+
+        def holds(self, interface: str, condition: str) -> bool:
+            self.looks += 1
+            time.sleep(0.001)
+            return super().holds(interface, condition)
+
+    async def test() -> None:
+        handler = Slow()
+        server = ControlServer(tmp_path / "control.sock", handler)
+        await server.start()
+        client = Raw(tmp_path)
+        waiting = [await client.stream(op="wait", interface=f"eth{n}", **{"for": "neighbor"}) for n in range(20)]
+        handler.looks = 0
+        begun = time.monotonic()
+        while time.monotonic() - begun < 0.6:
+            server.publish({"event": "link", "interface": "eth0"})
+            await asyncio.sleep(0)
+        assert 20 <= handler.looks <= 20 * 4, "20 ms each time, with eight times that in between"
+        handler.held.add(("eth7", "neighbor"))
+        server.publish({"event": "link", "interface": "eth7"})
+        assert await waiting[7].receive() == {"v": 1, "held": True}
+        server.close()
+
+    asyncio.run(test())
 
 
 def test_a_dead_agents_socket_is_replaced_and_anyone_may_ask(tmp_path: Path) -> None:

@@ -327,8 +327,10 @@ def test_only_who_may_change_the_network_may_ask_for_it(
             patch.setattr(exchange.os, "geteuid", lambda: STRANGER + 1)
             client.socket.sendmsg([message], as_sender)
             assert "only root" in (await client.hear())["error"]
+            assert await client.data() == b"", "there is nothing more to say"
         assert vsis.asked == [] and vsis.withdrawals == [] and vsis.reloads == 0
         monkeypatch.setattr(exchange.os, "geteuid", lambda: sender)
+        client = await converse(tmp_path, **request_)
         client.socket.sendmsg([message], as_sender)
         assert "error" not in await client.hear()
 
