@@ -9,6 +9,7 @@ from msgspec import to_builtins
 from evbagent.attachments import Attachments
 from evbagent.config import Config
 from evbagent.control import ControlError
+from evbagent.counters import port_counters
 from evbagent.dcbxservice import DcbxService
 from evbagent.neighborview import neighbor_rows
 from evbagent.port import Port
@@ -39,6 +40,7 @@ class Answers:
         dcbx: DcbxService,
         config: Callable[[], Config],
         reload: Callable[[], str | None],
+        counters: Callable[[], Mapping[str, int]],
     ) -> None:
         self._ports = ports
         self._view = view
@@ -47,6 +49,7 @@ class Answers:
         self._dcbx = dcbx
         self._config = config
         self._reload = reload
+        self._counters = counters
 
     def show(self, what: str, glob: str | None) -> Any:
         """The answer to `show`; raises ControlError for something that there is not."""
@@ -54,6 +57,9 @@ class Answers:
             return to_builtins(self._config())
         if what == "vsis":
             return self._vsis.rows(self._matching(glob))
+        if what == "statistics":
+            agent = [] if glob else [{"interface": None, "scope": "agent", **self._counters()}]
+            return [*agent, *(row for port in self._matching(glob) for row in _statistics(port))]
         views = [self._view(port) for port in self._matching(glob)]
         match what:
             case "neighbors":
@@ -64,18 +70,6 @@ class Answers:
                 return [
                     {"interface": view.link.name, "forwarding": forwarding_document(view), **evb_document(view.stack)}
                     for view in views
-                ]
-            case "statistics":
-                return [
-                    row
-                    for view in views
-                    for row in (
-                        *(
-                            {"interface": view.link.name, "scope": str(scope), **statistics_document(agent)}
-                            for scope, agent in view.stack.agents.items()
-                        ),
-                        {"interface": view.link.name, "scope": "vdp", **edge_statistics_document(view.stack.edge)},
-                    )
                 ]
             case "dcbx":
                 return [{"interface": view.link.name, **view.dcbx} for view in views if view.dcbx is not None]
@@ -122,3 +116,11 @@ class Answers:
     def _matching(self, glob: str | None) -> Iterator[Port]:
         ports = sorted(self._ports.values(), key=lambda port: port.link.index)
         return (port for port in ports if glob is None or fnmatchcase(port.link.name, glob))
+
+
+def _statistics(port: Port) -> Iterator[dict[str, Any]]:
+    name, stack = port.link.name, port.stack
+    yield {"interface": name, "scope": "port", **port_counters(port)}
+    for scope, agent in stack.agents.items():
+        yield {"interface": name, "scope": str(scope), **statistics_document(agent)}
+    yield {"interface": name, "scope": "vdp", **edge_statistics_document(stack.edge)}

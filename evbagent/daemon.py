@@ -7,14 +7,14 @@ import signal
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import count
-from secrets import randbits
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from evbagent.answers import Answers
 from evbagent.attachments import AttachmentEvent, Attachments
-from evbagent.config import Config, ConfigError, UplinkSettings, load
+from evbagent.config import Config, ConfigError, load
 from evbagent.control import ControlServer
+from evbagent.counters import AgentCounters
 from evbagent.dcbxservice import DcbxService
 from evbagent.driver import PortDriver, boottime
 from evbagent.events import attachment_event, forwarding_event
@@ -32,7 +32,7 @@ from evbagent.options import Options
 from evbagent.port import Port, withdraw_relay
 from evbagent.state import Pieces, StateWriter
 from evbagent.teller import Teller
-from evbagent.uplinks import is_uplink, port_settings
+from evbagent.uplinks import first_sequence, is_uplink, port_settings
 from evbagent.version import VERSION
 from evbagent.view import PortView, forwarding_mode, utc
 from evbagent.vsiservice import VsiService
@@ -79,6 +79,9 @@ class Daemon:
         self._vsis = VsiService(
             self._ports, self._config, options.config, options.state_dir, self._teller, options.observe
         )
+        self._counters = AgentCounters(
+            self._teller, self._vsis, self._state, (self._monitor, self._host), options.log_limit
+        )
         self._dcbx = DcbxService(
             self._ports, options.state_dir, self._teller.publish, self._touch, self._apply_settings, options.observe
         )
@@ -107,10 +110,18 @@ class Daemon:
                 self._consider(link)
             self._report_absent()
             self._attachments.scan(self._monitor.links)
-            self._follow_answers()
+            for port in self._ports.values():
+                self._attachments.answer(port.link.index, forwarding_mode(port.stack), port.stack.forwarding.reason)
             self._state.write()
             answers = Answers(
-                self._ports, self._view, self._attachments, self._vsis, self._dcbx, lambda: self._config, self._reload
+                self._ports,
+                self._view,
+                self._attachments,
+                self._vsis,
+                self._dcbx,
+                lambda: self._config,
+                self._reload,
+                self._counters,
             )
             self._teller.control = ControlServer(self._options.state_dir / "control.sock", answers)
             await self._teller.control.start()
@@ -146,7 +157,7 @@ class Daemon:
             return
         role, made = self._port_settings(link)
         recorder = self._options.recorder(link.name, role, made, self._config)
-        sequences = recorder.sequence(_first_sequence) if recorder else _first_sequence
+        sequences = recorder.sequence(first_sequence) if recorder else first_sequence
         stack = PortStack(role, made, sequences, self._vsis.policy, link.index)
         try:
             socket = self._options.open_socket(link.index)
@@ -262,7 +273,7 @@ class Daemon:
 
     def _document(self) -> dict[str, Any]:
         agent = {"version": VERSION, "pid": os.getpid(), "role": self._options.role or self._config.role}
-        agent |= {"observes": self._options.observe, "restrictions": self._restrictions}
+        agent |= {"observes": self._options.observe, "restrictions": self._restrictions, "counters": self._counters()}
         uplinks = Pieces()
         for port in self._ports.values():
             uplinks += [b"," if uplinks else b"["]
@@ -277,9 +288,6 @@ class Daemon:
     @property
     def _globs(self) -> tuple[str, ...] | None:
         return self._options.interfaces or self._config.interfaces
-
-    def _settings(self, name: str) -> UplinkSettings:
-        return self._config.for_uplink(name)
 
     def _load(self) -> Config:
         config = load(self._options.config)
@@ -297,7 +305,10 @@ class Daemon:
             self._teller.publish(None, {"event": "configuration", "ok": False, "error": fault})
         else:
             for port in list(self._ports.values()):
-                if not is_uplink(port.link, self._globs) or Role(self._settings(port.link.name).role) != port.role:
+                if (
+                    not is_uplink(port.link, self._globs)
+                    or Role(self._config.for_uplink(port.link.name).role) != port.role
+                ):
                     port.say_goodbye()
                     self._remove(port)
                 else:
@@ -322,7 +333,7 @@ class Daemon:
         self._dcbx.configured(port)
 
     def _port_settings(self, link: Link) -> tuple[Role, PortSettings]:
-        configured, dcbx = self._dcbx.prepare(link, self._settings(link.name))
+        configured, dcbx = self._dcbx.prepare(link, self._config.for_uplink(link.name))
         self._host.serve(link, announces_medium(configured.lldp))
         made = self._options.permitted(port_settings(link, configured, self._host.facts))
         return Role(configured.role), replace(made, dcbx=dcbx)
@@ -338,11 +349,6 @@ class Daemon:
                 log.warning("no interface %s now: it is served as soon as it appears", glob)
 
     # Life.
-
-    def _follow_answers(self) -> None:
-        for port in self._ports.values():
-            forwarding = port.stack.forwarding
-            self._attachments.answer(port.link.index, forwarding_mode(port.stack), forwarding.reason)
 
     def _say_ready(self) -> None:
         notify(ready([port.link.name for port in self._ports.values()], self._options.observe))
@@ -374,7 +380,7 @@ class Daemon:
 
     async def _end(self) -> None:
         """Withdraw in an order that cuts nobody off: relay, guests, neighbours, bridge ports, files."""
-        await self._vsis.release_all(lambda port: self._settings(port.link.name).vdp.on_stop == "keep")
+        await self._vsis.release_all(lambda port: self._config.for_uplink(port.link.name).vdp.on_stop == "keep")
         await withdraw_relay(self._ports.values())
         for port in self._ports.values():
             port.say_goodbye()
@@ -391,7 +397,3 @@ class Daemon:
             if port.driver:
                 port.driver.close()
         self._route.close()
-
-
-def _first_sequence() -> int:
-    return randbits(16)

@@ -47,6 +47,7 @@ class FrameSocket(Protocol):
     def receive(self) -> bytes | None: ...
     def send(self, frame: bytes) -> None: ...
     def listen_for_ecp_to(self, another: bytes | None) -> None: ...
+    def drops(self) -> int: ...
     def close(self) -> None: ...
 
 
@@ -105,6 +106,11 @@ class PortDriver:
         if request == LinkState(True):
             self._deliver_early()
         self._rearm()
+
+    @property
+    def lost_frames(self) -> int:
+        """How many came faster than they were taken."""
+        return self._socket.drops()
 
     def lateness(self) -> float:
         """By how many seconds the machines' next deadline has been missed; infinite if nothing would ever wake them."""

@@ -53,6 +53,11 @@ class HostMonitor:
         self._name.start(loop)
         self.facts = self._now()
 
+    @property
+    def overflows(self) -> int:
+        """How many times news of the kernel were lost."""
+        return self._follower.overflows
+
     def close(self) -> None:
         self._follower.close()
         self._name.close()

@@ -78,6 +78,7 @@ class LibvirtVsis:
     def ask(self, interface: str, query: VsiQuery, port_id: int, sequence: int) -> int:
         """One request. `port_id`: of whom to notify when the switch takes the VSI away."""
         if sum(map(len, self._dialogues.values())) >= MOST_DIALOGUES:
+            self._book.room.refused += 1
             return ENOMEM
         vsi_id = VsiId(VsiIdFormat.UUID, query.profile.uuid)
         if query.mode is Mode.DEASSOCIATE:

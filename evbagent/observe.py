@@ -23,6 +23,7 @@ class Muted:
         self.fileno = socket.fileno
         self.receive = socket.receive
         self.listen_for_ecp_to = socket.listen_for_ecp_to
+        self.drops = socket.drops
         self.close = socket.close
 
     def send(self, frame: bytes) -> None:

@@ -132,7 +132,8 @@ def _statistics(data: Sequence[Row]) -> str:
     for row in data:
         rows = [(escape(key), _value(value)) for key, value in row.items() if key not in ("interface", "scope")]
         indented = "".join(f"  {line}\n" for line in table(("", ""), rows).splitlines()[1:])
-        blocks.append(f"{escape(row.get('interface'))}, {escape(row.get('scope'))}:\n{indented}")
+        whose = (escape(row[key]) for key in ("interface", "scope") if row.get(key))
+        blocks.append(f"{', '.join(whose)}:\n{indented}")
     return "\n".join(blocks)
 
 

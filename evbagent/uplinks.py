@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from secrets import randbits
 
 from evbagent.config import UplinkSettings, VdpConfig
 from evbagent.hostfacts import HostFacts
@@ -103,3 +104,8 @@ def asks_for_relay(link: Link, settings: UplinkSettings) -> bool:
     if settings.evb.reflective_relay is not None:
         return settings.evb.reflective_relay == "request"
     return settings.role == "bridge" or link.controller_kind != "bridge"
+
+
+def first_sequence() -> int:
+    """Of a conversation of ECP's: random, see `PortStack`."""
+    return randbits(16)

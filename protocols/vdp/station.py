@@ -6,11 +6,19 @@ from types import MappingProxyType
 
 from protocols.timers import SECOND, Instant, TimerTable
 from protocols.vdp.edition import Edition, Timers
-from protocols.vdp.filter import matches
 from protocols.vdp.outbox import Outbox, Rank
 from protocols.vdp.shadows import Shadows
-from protocols.vdp.stationtable import AWAITING, RELEASING, TRANSITIONS, Input, State
-from protocols.vdp.stationvsi import NOTHING, News, StationVsi
+from protocols.vdp.stationtable import (
+    AWAITING,
+    ONLY_WHEN_WANTED,
+    RELEASING,
+    RESTING,
+    SAME_EXCHANGE,
+    TRANSITIONS,
+    Input,
+    State,
+)
+from protocols.vdp.stationvsi import NOTHING, News, StationVsi, difference
 from protocols.vdp.status import Confirm, Outcome, VdpEffect, VsiChanged, VsiRequest, VsiState
 from protocols.vdp.vsi import Mode, Response, VsiId, VsiTlv
 
@@ -270,9 +278,9 @@ class VdpStation:
             self.statistics.unexpected += 1
         elif tlv.response is not Response.SUCCESS:
             self._put(vsi, Input.KEPT if tlv.keep else Input.REFUSED, now, News(tlv))
-        elif difference := _difference(asked, tlv, vsi.untagged):
+        elif deviation := difference(asked, tlv, vsi.untagged):
             self.statistics.misfits += 1
-            self._put(vsi, Input.MISFIT, now, News(tlv, reason=difference))
+            self._put(vsi, Input.MISFIT, now, News(tlv, reason=deviation))
         else:
             self._put(vsi, Input.CONFIRMED, now, News(tlv))
 
@@ -300,10 +308,10 @@ class VdpStation:
             following = getattr(vsi, transition.step)(news) or following
             if what is Input.CONFIRMED and not self.settings.reassociate:
                 vsi.returns = False
-            if vsi.next is not None and following in _RESTING:
+            if vsi.next is not None and following in RESTING:
                 vsi.take_next()
                 following = State.PROCESS
-            elif following in _ONLY_WHEN_WANTED and not vsi.wanted:
+            elif following in ONLY_WHEN_WANTED and not vsi.wanted:
                 following = State.END
             if vsi.vsi_state is not was:
                 vsi.since = now
@@ -328,7 +336,7 @@ class VdpStation:
         former, vsi.state = vsi.state, state
         self.outstanding += (state in AWAITING) - (former in AWAITING)
         vsi_id = vsi.request.vsi_id
-        if (former, state) not in _SAME_EXCHANGE:
+        if (former, state) not in SAME_EXCHANGE:
             vsi.give_up = None
         if state in _QUEUED:
             group = vsi.asked.manager if self._edition and self._edition.one_manager else None
@@ -380,34 +388,6 @@ class VdpStation:
         return effects
 
 
-def _difference(asked: VsiTlv, answer: VsiTlv, untagged: bool) -> str | None:
-    """Why an answer is not one to this request: in words, or None."""
-    if answer.filters == asked.filters:
-        difference = None
-    else:
-        difference = matches(asked.filters, answer.filters)
-    if difference is None and answer.mode is Mode.ASSOCIATE and not untagged:
-        if any(entry.vid == 0 for entry in answer.filters.entries):
-            return "the VID was left to it, and it assigned none"
-    return difference
-
-
 _QUEUED: Mapping[State, Rank] = MappingProxyType(
     {State.PROCESS: Rank.REQUEST, State.TX_KA: Rank.KEEP_ALIVE, State.TX_DEASSOC: Rank.URGENT}
 )
-_SAME_EXCHANGE = frozenset(
-    {
-        (State.PROCESS, State.PROC_WAIT),
-        (State.PROC_WAIT, State.PROCESS),
-        (State.PROC_WAIT, State.PROC_WAIT),
-        (State.TX_KA, State.KA_WAIT),
-        (State.KA_WAIT, State.TX_KA),
-        (State.KA_WAIT, State.KA_WAIT),
-        (State.TX_DEASSOC, State.DEASSOC_WAIT),
-        (State.DEASSOC_WAIT, State.TX_DEASSOC),
-        (State.DEASSOC_WAIT, State.DEASSOC_WAIT),
-        (State.TX_DEASSOC, State.TX_DEASSOC),
-    }
-)
-_RESTING = frozenset({State.WAIT, State.BACKOFF, State.REFUSED, State.END})
-_ONLY_WHEN_WANTED = frozenset({State.BACKOFF, State.REFUSED})

@@ -58,6 +58,23 @@ class Transition:
 RELEASING = frozenset({State.TX_DEASSOC, State.DEASSOC_WAIT})
 SETTLED = frozenset({State.WAIT, State.TX_KA, State.KA_WAIT, State.REFUSED, State.END})
 AWAITING = frozenset({State.PROC_WAIT, State.KA_WAIT, State.DEASSOC_WAIT})
+# In these the time that is given to an answer goes on.
+SAME_EXCHANGE = frozenset(
+    {
+        (State.PROCESS, State.PROC_WAIT),
+        (State.PROC_WAIT, State.PROCESS),
+        (State.PROC_WAIT, State.PROC_WAIT),
+        (State.TX_KA, State.KA_WAIT),
+        (State.KA_WAIT, State.TX_KA),
+        (State.KA_WAIT, State.KA_WAIT),
+        (State.TX_DEASSOC, State.DEASSOC_WAIT),
+        (State.DEASSOC_WAIT, State.TX_DEASSOC),
+        (State.DEASSOC_WAIT, State.DEASSOC_WAIT),
+        (State.TX_DEASSOC, State.TX_DEASSOC),
+    }
+)
+RESTING = frozenset({State.WAIT, State.BACKOFF, State.REFUSED, State.END})
+ONLY_WHEN_WANTED = frozenset({State.BACKOFF, State.REFUSED})
 
 # What is absent is no news in that state, and is ignored.
 TRANSITIONS: Mapping[tuple[State, Input], Transition] = MappingProxyType(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from protocols.timers import Instant
+from protocols.vdp.filter import matches
 from protocols.vdp.stationtable import RELEASING, SETTLED, State
 from protocols.vdp.status import Outcome, VsiState, VsiStatus
 from protocols.vdp.vsi import Mode, Response, VsiTlv
@@ -317,3 +318,15 @@ class StationVsi:
         self.filters = self.request.filters
         if reason is not None:
             self.reason = reason
+
+
+def difference(asked: VsiTlv, answer: VsiTlv, untagged: bool) -> str | None:
+    """Why an answer is not one to this request: in words, or None."""
+    if answer.filters == asked.filters:
+        problem = None
+    else:
+        problem = matches(asked.filters, answer.filters)
+    if problem is None and answer.mode is Mode.ASSOCIATE and not untagged:
+        if any(entry.vid == 0 for entry in answer.filters.entries):
+            return "the VID was left to it, and it assigned none"
+    return problem

@@ -91,6 +91,9 @@ class Wire:
     def listen_for_ecp_to(self, another: bytes | None) -> None:
         self.another = another
 
+    def drops(self) -> int:
+        return 7
+
     def close(self) -> None:
         self._descriptor.close()
 

@@ -91,13 +91,16 @@ def test_what_is_said_all_the_same_does_not_get_out() -> None:
         def listen_for_ecp_to(self, another: bytes | None) -> None:
             pass
 
+        def drops(self) -> int:
+            return 3
+
         def close(self) -> None:
             self.closed = True
 
     socket = Socket()
     muted = Muted(socket)
     muted.send(b"frame")
-    assert (muted.fileno(), muted.receive()) == (7, b"heard")
+    assert (muted.fileno(), muted.receive(), muted.drops()) == (7, b"heard", 3)
     muted.close()
     assert socket.closed
 

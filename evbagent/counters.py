@@ -1,0 +1,51 @@
+"""What the agent, and each of its ports, has counted beside its protocols: mostly of what was too much."""
+
+from collections.abc import Mapping
+
+from evbagent.hostmonitor import HostMonitor
+from evbagent.loglimit import LineLimit
+from evbagent.netlink import LinkMonitor
+from evbagent.port import Port
+from evbagent.state import StateWriter
+from evbagent.teller import Teller
+from evbagent.vsiservice import VsiService
+
+
+class AgentCounters:
+    """`agent.counters` of the state file, and a row of `show statistics`."""
+
+    def __init__(
+        self,
+        teller: Teller,
+        vsis: VsiService,
+        state: StateWriter,
+        monitors: tuple[LinkMonitor, HostMonitor],
+        log_limit: LineLimit,
+    ) -> None:
+        self._teller = teller
+        self._book = vsis.book
+        self._state = state
+        self._monitors = monitors
+        self._log_limit = log_limit
+
+    def __call__(self) -> Mapping[str, int]:
+        room = self._book.room
+        return {
+            **(self._teller.control.counters if self._teller.control else {}),
+            "vsis-wanted": room.wanted,
+            "vsi-requests-unanswered": len(self._book.waiters),
+            "vsi-requests-refused": room.refused,
+            "log-lines-left-out": self._log_limit.left_out,
+            "netlink-overflows": sum(monitor.overflows for monitor in self._monitors),
+            "state-file-failures": self._state.failures,
+        }
+
+
+def port_counters(port: Port) -> Mapping[str, int]:
+    """Frames that the machines have not seen, or not sent."""
+    driver = port.driver
+    return {
+        "rx-lost-frames": driver.lost_frames if driver else 0,
+        "rx-ignored-frames": port.stack.ignored_frames,
+        "tx-failed-frames": driver.send_errors if driver else 0,
+    }
