@@ -513,6 +513,23 @@ def test_a_full_table_is_no_concern_of_those_who_are_in_it() -> None:
     assert len(bench.bridge.vsis) == 2 and bench.bridge.statistics.no_room == 7
 
 
+def test_a_station_that_makes_up_a_hundred_thousand_vsis_fills_the_table_and_no_more() -> None:
+    """And never acknowledges an answer."""
+    bench = Bench(settings=BridgeSettings(max_vsis=100))
+    bench.hear(asking())
+    bench.deliver()
+    for start in range(1, 100_001, 50):
+        bench.hear(*(asking(number=number) for number in range(start, start + 50)))
+        bench.changes.clear()
+    assert len(bench.bridge.vsis) == 100 + PASSERS_BY
+    statistics = bench.bridge.statistics
+    assert statistics.no_room == PASSERS_BY and statistics.dropped == 100_000 - 99 - PASSERS_BY
+    assert len(list(bench.policy.holdings())) == 100
+    assert bench.vsi_state is VsiState.ASSOCIATED
+    bench.hear(asking())
+    assert [tlv.response for tlv in bench.deliver(most=1)] == [Response.SUCCESS]
+
+
 def with_filters(count: int, number: int, mode: Mode = Mode.ASSOCIATE) -> VsiTlv:
     entries = tuple(FilterEntry(100 + vid, None, None, None) for vid in range(count))
     return asking(mode, number=number, filters=Filters(1, entries))
