@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evbagent.answers import Answers
 from evbagent.attachments import AttachmentEvent, Attachments
+from evbagent.awake import Awake
 from evbagent.config import Config, ConfigError, load
 from evbagent.control import ControlServer
 from evbagent.counters import AgentCounters
@@ -87,6 +88,7 @@ class Daemon:
         )
         self._guest_vlans = GuestVlans(self._attachments, self._monitor, self._host, self._teller, self._touch)
         self._surroundings: Surroundings | None = None
+        self._awake: Awake | None = None
         self._left_behind: dict[str, bool] = {}
         self._overflows = 0
         self._stopping = asyncio.Event()
@@ -129,6 +131,7 @@ class Daemon:
             log.info("%s", "; ".join(self._restrictions) or "all functions are permitted")
             self._watchdog.start()
             self._surroundings = load_the_rest()
+            self._awake = Awake(loop, lambda: [port.driver for port in self._ports.values()], self._state.write)
             await self._housekeeping()
         finally:
             notify("STOPPING=1")
@@ -253,13 +256,8 @@ class Daemon:
 
     def _attachment_news(self, event: AttachmentEvent) -> None:
         port = self._ports.get(event.attachment.uplink)
-        log.log(
-            logging.WARNING if event.action in ("unmet", "failed") else logging.INFO,
-            "guest device %s: %s: %s",
-            event.attachment.name,
-            event.action,
-            event.reason,
-        )
+        level = logging.WARNING if event.action in ("unmet", "failed") else logging.INFO
+        log.log(level, "guest device %s: %s: %s", event.attachment.name, event.action, event.reason)
         if port:
             self._teller.publish(port, attachment_event(event))
             self._guest_vlans.doubt(port)
@@ -389,8 +387,9 @@ class Daemon:
             self._teller.control.close()
         self._monitor.close()
         self._host.close()
-        if self._surroundings:
-            self._surroundings.close()
+        for helper in (self._surroundings, self._awake):
+            if helper:
+                helper.close()
         self._state.close()
         # The kernel takes some 10 ms to close a packet socket: all the rest is done by then.
         for port in self._ports.values():

@@ -118,6 +118,12 @@ class PortDriver:
             return 0.0 if self.stack.next_deadline() is None else inf
         return max(0.0, self._loop.time() - self._timer.when())
 
+    def catch_up(self) -> None:
+        """The clock has gone on while the loop's timers stood still."""
+        if self._timer:
+            self._timer.cancel()
+            self._advance()
+
     def close(self) -> None:
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()

@@ -189,6 +189,20 @@ def test_it_knows_how_late_its_timer_is() -> None:
     bench.close()
 
 
+def test_after_a_sleep_it_speaks_at_once() -> None:
+    """The loop's timers stood still, and time has not."""
+    bench = Bench()
+    bench.driver.catch_up()
+    bench.driver.request(LinkState(True))
+    before = len(bench.wire.sent)
+    bench.driver.catch_up()
+    assert len(bench.wire.sent) == before and len(bench.pending()) == 1, "nothing is due"
+    bench.now += 3600 * SECOND
+    bench.driver.catch_up()
+    assert len(bench.wire.sent) > before and len(bench.pending()) == 1
+    bench.close()
+
+
 def test_it_speaks_when_the_link_is_up_and_keeps_one_timer() -> None:
     bench = Bench()
     assert (bench.wire.sent, bench.pending()) == ([], [])
