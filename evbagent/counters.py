@@ -42,10 +42,13 @@ class AgentCounters:
 
 
 def port_counters(port: Port) -> Mapping[str, int]:
-    """Frames that the machines have not seen, or not sent."""
-    driver = port.driver
+    """What has come of a port's frames before any protocol had them."""
+    if port.driver is None:
+        return {}
+    frames = port.driver.statistics()
     return {
-        "rx-lost-frames": driver.lost_frames if driver else 0,
-        "rx-ignored-frames": port.stack.ignored_frames,
-        "tx-failed-frames": driver.send_errors if driver else 0,
+        "rx-frames": frames.received,
+        "rx-lost-frames": frames.lost,
+        "rx-ignored-frames": frames.ignored,
+        "tx-failed-frames": frames.failed,
     }

@@ -4,6 +4,7 @@ import logging
 from asyncio import AbstractEventLoop, TimerHandle
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
 from time import CLOCK_BOOTTIME, clock_gettime_ns
 from typing import Protocol
@@ -51,6 +52,20 @@ class FrameSocket(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class FrameStatistics:
+    """What has passed the kernel's filter: `received` and, while the receive buffer was full, `lost`.
+
+    `ignored`: of those that were received, what was for none of the machines, or came before the link was up.
+    `failed`: what the kernel did not take.
+    """
+
+    received: int
+    lost: int
+    ignored: int
+    failed: int
+
+
 class Record(Protocol):
     """Takes down what goes into the stack."""
 
@@ -82,6 +97,8 @@ class PortDriver:
         self.name = name
         self.stack = stack
         self.send_errors = 0
+        self._received = 0
+        self._forgotten = 0
         self._loop = loop
         self._socket = socket
         self._configure = configure
@@ -107,11 +124,6 @@ class PortDriver:
             self._deliver_early()
         self._rearm()
 
-    @property
-    def lost_frames(self) -> int:
-        """How many came faster than they were taken."""
-        return self._socket.drops()
-
     def lateness(self) -> float:
         """By how many seconds the machines' next deadline has been missed; infinite if nothing would ever wake them."""
         if self._timer is None:
@@ -124,6 +136,10 @@ class PortDriver:
             self._timer.cancel()
             self._advance()
 
+    def statistics(self) -> FrameStatistics:
+        ignored = self.stack.ignored_frames + self._forgotten + len(self._early)
+        return FrameStatistics(self._received, self._socket.drops(), ignored, self.send_errors)
+
     def close(self) -> None:
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
@@ -135,9 +151,11 @@ class PortDriver:
             frame = self._socket.receive()
             if frame is None:
                 break
+            self._received += 1
             now = self._clock()
             quiet, self._last_frame = now - self._last_frame > QUIET, now
             if not self.stack.enabled:
+                self._forgotten += len(self._early) == EARLY_FRAMES
                 self._early.append((now, frame))
                 if now - self._looked > SECOND // 10:
                     self._looked = now
@@ -156,6 +174,8 @@ class PortDriver:
             heard, frame = self._early.popleft()
             if self._clock() - heard < SECOND:
                 self._run(self._hear(frame, self._clock()))
+            else:
+                self._forgotten += 1
 
     def _run(self, effects: list[Effect]) -> None:
         """In order, but for news of VSIs: the switch, or the station, waits for the frames that come after them."""

@@ -111,7 +111,7 @@ class PortStack:
                 return []
             return _outward(self.edge.receive(frame, now))
         agent = self.lldp.agent_for(frame[0:6])
-        if agent is None or ethertype != _LLDP:
+        if agent is None or ethertype != _LLDP or not agent.listens:
             self.ignored_frames += 1
             return []
         if frame[6:12] == self.settings.mac_address:

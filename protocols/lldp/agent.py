@@ -7,7 +7,7 @@ from enum import StrEnum
 from protocols.frame import Scope
 from protocols.lldp.codec import encode_lldpdu, shutdown
 from protocols.lldp.mib import RemoteAdded, RemoteChange
-from protocols.lldp.rx import Receive
+from protocols.lldp.rx import Receive, RxState
 from protocols.lldp.tlvs import ChassisId, Lldpdu, OptionalTlv, PortId
 from protocols.lldp.tx import Send, Transmit, TxSettings
 from protocols.timers import Instant
@@ -108,6 +108,11 @@ class LldpAgent:
             self.tx.local_change(now)
         else:
             self.tx.hasten(now)
+
+    @property
+    def listens(self) -> bool:
+        """Whether LLDPDUs are read at all: the link is up, and adminStatus wants it."""
+        return self.rx.state is RxState.RX_WAIT_FOR_FRAME
 
     def repeat(self, now: Instant) -> None:
         """Say it again, for a peer that has forgotten or never heard it."""

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from tests.bench.convergence import evb_convergence, evb_convergence_lldpad, late_starter
 from tests.bench.idle import idle_cpu_50, resident_1
 from tests.bench.lldp import lldp_decode, lldp_neighbors_1000, lldp_received, lldp_unchanged
+from tests.bench.mutated import flood_mutated
 from tests.bench.news import event_to_state, remode, state_rewrites
 from tests.bench.report import Row, failed, machine, table, write_json
 from tests.bench.service import service_memory, service_ready_1, service_ready_2000
@@ -48,6 +49,7 @@ BENCHMARKS: Mapping[str, Callable[[Path], list[Row]]] = {
     "lldp-unchanged": lldp_unchanged,
     "lldp-received": lldp_received,
     "lldp-neighbors-1000": lldp_neighbors_1000,
+    "flood-mutated": flood_mutated,
     "vsi-associate-1": vsi_associate_1,
     "vsi-associate-each": vsi_associate_each,
     "vsi-associate-1000": vsi_associate_1000,

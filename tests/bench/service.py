@@ -110,7 +110,7 @@ def _memory(directory: Path, uplinks: int) -> float:
         near = stack.enter_context(TimedNamespace("near"))
         far = stack.enter_context(Namespace("far"))
         links = many_links(near, far, uplinks)
-        _declare(directory / "vsi.d", links)
+        declare(directory / "vsi.d", links)
         stack.enter_context(Agent(far, directory, ["sw*"], role="bridge"))
         agent = stack.enter_context(Managed(near, directory, ["up*"]))
         agent.wait_until_ready()
@@ -119,7 +119,7 @@ def _memory(directory: Path, uplinks: int) -> float:
         return resident(agent.pid) / 1024
 
 
-def _declare(directory: Path, links: Sequence[str]) -> None:
+def declare(directory: Path, links: Sequence[str]) -> None:
     directory.mkdir(exist_ok=True)
     for file in directory.iterdir():
         os.unlink(file)

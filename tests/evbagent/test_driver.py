@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import inf
 from typing import Any
 
-from evbagent.driver import EARLY_FRAMES, PortDriver
+from evbagent.driver import EARLY_FRAMES, FrameStatistics, PortDriver
 from protocols.evb.bridge import SetRelay
 from protocols.evb.status import EvbSettings, Role
 from protocols.frame import Scope
@@ -75,6 +75,7 @@ class Wire:
         self.sent: list[bytes] = []
         self.broken = False
         self.another: bytes | None = None
+        self.dropped = 0
         self._descriptor = socket.socket()
 
     def fileno(self) -> int:
@@ -92,7 +93,7 @@ class Wire:
         self.another = another
 
     def drops(self) -> int:
-        return 7
+        return self.dropped
 
     def close(self) -> None:
         self._descriptor.close()
@@ -288,11 +289,36 @@ def test_what_is_heard_before_the_link_is_up_counts_if_it_comes_up_soon() -> Non
     late.close()
 
 
+def test_every_frame_is_accounted_for() -> None:
+    heard = frame_of(Role.BRIDGE, BRIDGE)
+    strangers = heard[:12] + b"\x88\xcd" + heard[14:], bytes(6) + heard[6:]
+    bench = Bench()
+    bench.wire.dropped = 7
+    bench.hear(*[heard] * (EARLY_FRAMES + 3))
+    assert bench.driver.statistics() == FrameStatistics(EARLY_FRAMES + 3, 7, EARLY_FRAMES + 3, 0)
+    bench.driver.request(LinkState(True))
+    assert bench.driver.statistics() == FrameStatistics(EARLY_FRAMES + 3, 7, 3, 0)
+    bench.hear(heard, *strangers)
+    other_scope = Scope.NEAREST_BRIDGE.address + heard[6:]  # where it does not listen
+    bench.hear(other_scope)
+    statistics = bench.driver.statistics()
+    assert statistics == FrameStatistics(EARLY_FRAMES + 7, 7, 6, 0)
+    counted = sum(agent.rx.statistics.total for agent in bench.driver.stack.agents.values())
+    assert counted == statistics.received - statistics.ignored == EARLY_FRAMES + 1
+    bench.close()
+    late = Bench()
+    late.hear(heard)
+    late.now += 2 * SECOND
+    late.driver.request(LinkState(True))
+    assert late.driver.statistics() == FrameStatistics(1, 0, 1, 0)
+    late.close()
+
+
 def test_a_frame_that_cannot_be_sent_is_counted_and_nothing_ends() -> None:
     bench = Bench()
     bench.wire.broken = True
     bench.driver.request(LinkState(True))
-    assert (bench.driver.send_errors, bench.wire.sent) == (1, [])
+    assert (bench.driver.statistics().failed, bench.wire.sent) == (1, [])
     bench.wire.broken = False
     bench.hear(frame_of(Role.BRIDGE, BRIDGE))
     assert len(bench.wire.sent) == 1

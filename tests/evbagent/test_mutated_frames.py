@@ -4,6 +4,7 @@ import gc
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from random import Random
 
 import pytest
@@ -23,6 +24,7 @@ from protocols.stack import PortStack
 from protocols.timers import SECOND
 from tests.bench.lldpflood import typical
 from tests.support import lldpdus
+from tests.support.mutated import mutated
 from tests.support.wire import STATION_MAC, port_settings
 
 pytestmark = pytest.mark.slow
@@ -78,24 +80,7 @@ def tampered(random: Random) -> Iterator[bytes]:
         )
         for destination in (lldpdus.NEAREST_BRIDGE, lldpdus.NEAREST_CUSTOMER_BRIDGE)
     ]
-    for _ in range(FRAMES):
-        frame = bytearray(random.choice(sound))
-        for _ in range(random.choice((0, 1, 1, 1, 2, 3, 8))):
-            place = random.randrange(len(frame))
-            match random.randrange(8):
-                case 0:
-                    del frame[place : place + random.randrange(1, 20)]
-                case 1:
-                    frame[place:place] = random.randbytes(random.randrange(1, 20))
-                case 2 if place > 14:
-                    del frame[place:]
-                case 3:
-                    frame[place] ^= 1 << random.randrange(8)
-                case _:
-                    frame[place] = random.randrange(256)
-            if len(frame) < 20:
-                break
-        yield bytes(frame)
+    yield from islice(mutated(random, sound), FRAMES)
 
 
 def count(stack: PortStack, effects: list[Effect], frame: bytes, seen: Counter[str]) -> bool:

@@ -1,0 +1,362 @@
+"""Real agents in namespaces, under load, with real faults: `make soak ARGS=--real`, or `--kills 500`.
+
+A station with guests and VSIs, and a switch. VSIs of one half come and go all the time, a third party changes what it
+says, readers read the state file; and the agents are killed, stopped, restarted, told something else, or lose the link.
+After each fault all must be back: the answer, the VSIs at both ends, the guests' modes.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from threading import Event, Thread
+from time import monotonic, sleep
+from typing import Any
+
+from evbagent.client import Client, ClientError
+from evbagent.statefile import read_state
+from tests.soak.reader import DEAD
+from tests.soak.report import Times
+from tests.support import lldpdus
+from tests.support.agent import ROOT, Agent, environment
+from tests.support.namespaces import Namespace, PacketTap, end, wait_until
+from tests.support.vsirig import associated, instance, linked_agents, spec
+
+HERE, THERE = "s-one", "p-one"
+HELD, CHURNING = range(40), range(40, 80)
+GUESTS = ("guest0", "guest1")
+PATIENCE_S = 30.0
+# A switch that forgets a silent station's VSIs after some seconds, so that the end need not be waited for long.
+CONFIG = "[evb]\nkeep-alive-exponent = 17\necp-ack-timer-exponent = 10\n"
+WITHDRAWN = CONFIG + 'reflective-relay = "off"\n'
+RESTART_S = 0.5
+"""What the units say in RestartSec."""
+
+
+class Broken(Exception):
+    """Something that must hold does not."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """`back`: seconds from the fault until all was as it should be again, by kind. `unattended`: from the kill of the
+    station's agent until guests were in the mode that a living agent answers for. `restarted`: to the new agent's file.
+    """
+
+    faults: dict[str, int] = field(default_factory=dict)
+    back: dict[str, Times] = field(default_factory=dict)
+    unattended: Times = field(default_factory=Times)
+    restarted: Times = field(default_factory=Times)
+    asked: int = 0
+    readers: dict[str, int] = field(default_factory=dict)
+    resident: tuple[int, int] = (0, 0)
+
+
+class Scene:
+    """What there is, and what befalls it. `restart_s`: how long after its death an agent is started again."""
+
+    def __init__(self, station: Agent, switch: Agent, directory: Path, seed: int, restart_s: float) -> None:
+        self.station, self.switch = station, switch
+        self.found = Findings()
+        self._random = Random(seed)
+        self._restart_s = restart_s
+        self._dead = directory / DEAD
+        self._killed: list[int] = []
+
+    # Faults.
+
+    def kill_station(self) -> None:
+        """At a random moment of its life; now and then again while its successor takes over."""
+        begun = self._kill(self.station)
+        nothing = read_state(self.station.state_dir)
+        if nothing.document is not None:
+            raise Broken(f"a dead agent's answer is taken for one: {nothing.document['agent']}")
+        if self._random.random() < 0.1:
+            self._mode_says_veb()
+        self._revive(self.station)
+        if self._random.random() < 0.3:
+            sleep(self._random.uniform(0, 0.4))
+            self._kill(self.station)
+            self._revive(self.station)
+            self._count("kill-station-again")
+        self._wait_until_it_speaks(self.station)
+        self.found.restarted.add(monotonic() - begun, "kill")
+        wait_until(self._guests_are_attended, "guests are in the mode of a living agent's answer", PATIENCE_S)
+        self.found.unattended.add(monotonic() - begun, "kill")
+
+    def kill_switch(self) -> None:
+        self._kill(self.switch)
+        self._revive(self.switch)
+
+    def kill_both(self) -> None:
+        """The switch is not there when the station's agent returns: guests must not stay in VEPA meanwhile."""
+        begun = self._kill(self.station)
+        self._kill(self.switch)
+        self._revive(self.station)
+        self._wait_until_it_speaks(self.station)
+        wait_until(self._guests_are_attended, "guests are in the mode of a living agent's answer", PATIENCE_S)
+        self.found.unattended.add(monotonic() - begun, "kill of both")
+        self._revive(self.switch)
+
+    def restart_station(self) -> None:
+        self.station.stop()
+        self.station.launch()
+
+    def restart_switch(self) -> None:
+        self.switch.stop()
+        self.switch.launch()
+
+    def stall_station(self) -> None:
+        self._stall(self.station)
+
+    def stall_switch(self) -> None:
+        self._stall(self.switch)
+
+    def flap(self) -> None:
+        for _ in range(self._random.randrange(1, 5)):
+            self.station.namespace.ip(f"link set {HERE} down")
+            sleep(self._random.uniform(0, 0.1))
+            self.station.namespace.ip(f"link set {HERE} up")
+            sleep(self._random.uniform(0, 0.1))
+
+    def withdraw(self) -> None:
+        """The switch offers no reflective relay for a while: guests follow."""
+        self.switch.reload(WITHDRAWN)
+        wait_until(lambda: self._modes() == ["bridge"] * len(GUESTS), "guests have followed into bridge", PATIENCE_S)
+        self.switch.reload(CONFIG)
+
+    def reload_rubbish(self) -> None:
+        """What was in force stays in force."""
+        self.station.reload("rubbish")
+        sleep(0.05)
+        self.station.reload(CONFIG)
+
+    # What must hold.
+
+    def befall(self, kind: str) -> None:
+        """One fault, after a random while; returns when all is as before."""
+        sleep(self._random.expovariate(6))
+        begun = monotonic()
+        getattr(self, kind)()
+        self._count(kind)
+        self.wait_until_whole(kind)
+        self.found.back.setdefault(kind, Times()).add(monotonic() - begun, str(self._random.random()))
+
+    def wait_until_whole(self, after: str) -> None:
+        try:
+            wait_until(self._is_whole, f"all is back after {after}", PATIENCE_S)
+        except AssertionError as error:
+            raise Broken(f"{error}: {self._what_is_missing()}") from None
+
+    def settle(self) -> None:
+        """The load is over: both ends hold the same."""
+        wait_until(
+            lambda: _states(self.station, HERE) == _states(self.switch, THERE), "both ends hold the same", PATIENCE_S
+        )
+
+    def _kill(self, agent: Agent) -> float:
+        pid = agent.pid
+        agent.kill()
+        begun = monotonic()
+        self._killed = [*self._killed[-20:], pid]
+        temporary = self._dead.with_suffix(".new")
+        temporary.write_text(" ".join(map(str, self._killed)))
+        temporary.rename(self._dead)
+        return begun
+
+    def _revive(self, agent: Agent) -> None:
+        sleep(self._restart_s)
+        agent.launch()
+
+    def _wait_until_it_speaks(self, agent: Agent) -> None:
+        def speaks() -> bool:
+            document = read_state(agent.state_dir).document
+            return document is not None and document["agent"]["pid"] == agent.pid
+
+        wait_until(speaks, "the new agent has written a state file", PATIENCE_S, 0.005)
+
+    def _stall(self, agent: Agent) -> None:
+        os.kill(agent.pid, signal.SIGSTOP)
+        sleep(self._random.uniform(0.05, 2))
+        os.kill(agent.pid, signal.SIGCONT)
+
+    def _mode_says_veb(self) -> None:
+        said = self.station.evbagent("mode", HERE, check=False)
+        required = self.station.evbagent("mode", HERE, "--policy", "require-vepa", check=False)
+        if (said.returncode, said.stdout.strip(), required.returncode) != (0, "veb", 3):
+            raise Broken(f"of a dead agent `mode` says {said}, {required}")
+
+    def _guests_are_attended(self) -> bool:
+        """Whether a living agent answers for the mode that each guest really is in."""
+        modes = self._modes()
+        document = read_state(self.station.state_dir).document
+        uplink = _uplink(document, HERE)
+        return uplink is not None and all(mode == _mode_for(uplink) for mode in modes)
+
+    def _modes(self) -> list[str]:
+        return [self.station.namespace.link(name)["linkinfo"]["info_data"]["mode"] for name in GUESTS]
+
+    def _is_whole(self) -> bool:
+        return not self._what_is_missing()
+
+    def _what_is_missing(self) -> str:
+        wanted = associated(HELD)
+        for agent, interface in ((self.station, HERE), (self.switch, THERE)):
+            state = read_state(agent.state_dir)
+            uplink = _uplink(state.document, interface)
+            if uplink is None:
+                return f"{interface} says nothing: {state.reason}"
+            if uplink["forwarding"]["reflective-relay"] != "active":
+                return f"{interface}: {uplink['forwarding']['reason']}"
+            held = {vsi["vsi-id"]: vsi["state"] for vsi in uplink["vsis"]}
+            lost = [vsi for vsi, vsi_state in wanted.items() if held.get(vsi) != vsi_state]
+            if lost:
+                return f"{interface}: {len(lost)} VSIs are not associated, {lost[0]} is {held.get(lost[0])}"
+        modes = self._modes()
+        return "" if set(modes) == {"vepa"} else f"guests are in {modes}"
+
+    def _count(self, kind: str) -> None:
+        self.found.faults[kind] = self.found.faults.get(kind, 0) + 1
+
+
+KILLS = ("kill_station", "kill_station", "kill_station", "kill_switch", "kill_both")
+FAULTS = (
+    *KILLS,
+    "restart_station",
+    "restart_switch",
+    "stall_station",
+    "stall_switch",
+    "flap",
+    "withdraw",
+    "reload_rubbish",
+)
+
+
+def soak(
+    directory: Path,
+    seed: int,
+    *,
+    seconds: float = float("inf"),
+    kills: int = 0,
+    restart_s: float = 0.0,
+    tell: Callable[[str], None] = print,
+) -> Findings:
+    """Until the time is over, or after so many kills (and nothing else). Raises Broken or AssertionError."""
+    with ExitStack() as stack:
+        station, switch = stack.enter_context(linked_agents(directory, ["one"], station=CONFIG, bridge=CONFIG))
+        for name in GUESTS:
+            station.evbagent("attach", HERE, "--name", name, "--kind", "macvlan")
+        scene = Scene(station, switch, directory, seed, restart_s)
+        _ask(station, [spec(number) for number in HELD])
+        scene.wait_until_whole("the start")
+        before = _resident(station)
+        with _load(scene, seed), _readers(scene, [station, switch]):
+            random, begun, said = Random(seed), monotonic(), monotonic()
+            while monotonic() - begun < seconds and (not kills or _kills(scene.found) < kills):
+                scene.befall(random.choice(KILLS if kills else FAULTS))
+                if monotonic() - said > 30:
+                    said = monotonic()
+                    tell(f"{said - begun:.0f} s: {sum(scene.found.faults.values())} faults")
+        scene.settle()
+        scene.found.resident = before, _resident(station)
+        return scene.found
+
+
+def _kills(found: Findings) -> int:
+    return sum(times * (2 if kind == "kill_both" else 1) for kind, times in found.faults.items() if "kill" in kind)
+
+
+@contextmanager
+def _load(scene: Scene, seed: int) -> Iterator[None]:
+    """VSIs come and go, and a third party on the wire says something new all the time."""
+    over = Event()
+    threads = [
+        Thread(target=_churn, args=(scene, Random(seed + 1), over)),
+        Thread(target=_chatter, args=(scene.switch.namespace, over)),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _churn(scene: Scene, random: Random, over: Event) -> None:
+    while not over.wait(random.uniform(0, 0.05)):
+        numbers = random.sample(CHURNING, 10)
+        requests = [spec(number, random.choice(("associate", "preassociate", "deassociate"))) for number in numbers]
+        with suppress(ClientError, OSError):
+            scene.found.asked += len(_ask(scene.station, requests))
+
+
+def _ask(station: Agent, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    with station.namespace.entered(), Client(station.state_dir) as client, client.vsi(HERE) as session:
+        session.request(requests)
+        return list(session.answers(2))
+
+
+def _chatter(namespace: Namespace, over: Event) -> None:
+    """To the nearest bridge: it has no part in EVB."""
+    mac = bytes.fromhex("0200000000cc")
+    number = 0
+    with PacketTap(namespace, THERE) as tap:
+        while not over.wait(0.01):
+            number += 1
+            words = lldpdus.tlv(6, b"revision %d" % number)
+            with suppress(OSError):
+                tap.send(lldpdus.frame(mac, lldpdus.lldpdu(mac, words), lldpdus.NEAREST_BRIDGE))
+
+
+@contextmanager
+def _readers(scene: Scene, agents: list[Agent]) -> Iterator[None]:
+    processes = [
+        agent.namespace.popen(
+            [sys.executable, "-m", "tests.soak.reader", str(agent.state_dir)],
+            stdout=subprocess.PIPE,
+            env=environment(),
+            cwd=ROOT,
+        )
+        for agent in agents
+    ]
+    try:
+        yield
+        for process in processes:
+            process.terminate()
+            printed, _ = process.communicate(timeout=PATIENCE_S)
+            seen = json.loads(printed)
+            if faults := seen.pop("faults"):
+                raise Broken(f"a reader: {faults}")
+            for key, value in seen.items():
+                scene.found.readers[key] = scene.found.readers.get(key, 0) + value
+    finally:
+        for process in processes:
+            end(process)
+
+
+def _uplink(document: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
+    return next((uplink for uplink in document["uplinks"] if uplink["name"] == name), None) if document else None
+
+
+def _mode_for(uplink: dict[str, Any]) -> str:
+    return "vepa" if uplink["forwarding"]["mode"] == "vepa" else "bridge"
+
+
+def _states(agent: Agent, interface: str) -> dict[str, str]:
+    uplink = _uplink(read_state(agent.state_dir).document, interface)
+    vsis = uplink["vsis"] if uplink else []
+    churning = {instance(number) for number in CHURNING}
+    return {vsi["vsi-id"]: vsi["state"] for vsi in vsis if vsi["vsi-id"] in churning}
+
+
+def _resident(agent: Agent) -> int:
+    status = Path(f"/proc/{agent.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
