@@ -18,7 +18,7 @@ from evbagent.control import ControlServer
 from evbagent.counters import AgentCounters
 from evbagent.dcbxservice import DcbxService
 from evbagent.driver import PortDriver, boottime
-from evbagent.events import attachment_event, forwarding_event
+from evbagent.events import attachment_event
 from evbagent.guestvlans import GuestVlans
 from evbagent.hairpin import flags_left_behind
 from evbagent.hostmonitor import HostMonitor
@@ -233,11 +233,10 @@ class Daemon:
 
     def _indicate(self, port: Port, event: Event) -> None:
         match event:
-            case ForwardingChanged(old, new):
+            case ForwardingChanged(_, new):
                 port.since = utc(boottime())
-                log.info("%s: reflective relay %s: %s", port.link.name, new.relay, new.reason)
                 self._attachments.answer(port.link.index, forwarding_mode(port.stack), new.reason)
-                self._teller.publish(port, forwarding_event(old, new))
+                self._teller.relay(port, event)
             case NeighborEvent():
                 self._teller.neighbor(port, event)
             case VsiChanged(_, status, was):

@@ -61,6 +61,8 @@ class PacketSocket:
         self._groups = tuple(groups)
         self._ecp = ecp
         self._another: bytes | None = None
+        # Frames that are kept for long must not lie scattered among blocks as large as the largest of all frames.
+        self._buffer = memoryview(bytearray(MAXIMUM_FRAME))
         try:
             self._socket.setblocking(False)
             _set_receive_buffer(self._socket)
@@ -91,7 +93,7 @@ class PacketSocket:
         """The next frame, whole; None when there is none."""
         while True:
             try:
-                return self._socket.recv(MAXIMUM_FRAME)
+                return bytes(self._buffer[: self._socket.recv_into(self._buffer)])
             except BlockingIOError:
                 return None
             except OSError as error:

@@ -5,11 +5,11 @@ from typing import Any
 
 from evbagent.control import ControlServer
 from evbagent.driver import boottime
-from evbagent.events import neighbor_event, neighbor_event_name
+from evbagent.events import forwarding_event, neighbor_event, neighbor_event_name
 from evbagent.fewlines import FewLines
 from evbagent.instants import utc
 from evbagent.port import Port
-from protocols.port import NeighborEvent
+from protocols.port import ForwardingChanged, NeighborEvent
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,14 @@ class Teller:
         if self.is_watched:
             self.publish(port, neighbor_event(event.scope, event.change))
 
+    def relay(self, port: Port, event: ForwardingChanged) -> None:
+        old, new = event.old, event.new
+        port.lines.line(f"{port.link.name}: reflective relay {new.relay}: {new.reason}")
+        self.publish(port, forwarding_event(old, new))
+
     def warn(self, port: Port, warnings: tuple[str, ...], known: tuple[str, ...]) -> None:
         """Of these warnings the new ones."""
         for warning in warnings:
             if warning not in known:
-                log.warning("%s: %s", port.link.name, warning)
+                port.lines.line(f"{port.link.name}: {warning}", logging.WARNING)
                 self.publish(port, {"event": "warning", "warning": warning})
