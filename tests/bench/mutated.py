@@ -50,34 +50,30 @@ class Flooded(NamedTuple):
     counted: dict[str, int]
     lost_vsis: int
 
-    @property
-    def unaccounted(self) -> int:
-        """Frames that passed the kernel's filter, but for those that are counted."""
-        return self.wanted - self.counted["rx-frames"] - self.counted["rx-lost-frames"]
-
-    @property
-    def unsorted(self) -> int:
-        """Frames that were received, but for those that some protocol, or nobody, has counted as its own."""
-        kinds = ("rx-total-frames", "ecp", "rx-ignored-frames")
-        return self.counted["rx-frames"] - sum(self.counted[kind] for kind in kinds)
-
 
 def flood_mutated(directory: Path) -> list[Row]:
     """The issue of bad neighbors: 12,000 frames a second, each with octets changed, for a minute."""
     found = flooded(directory, FLOOD_S)
-    assert not found.unaccounted and not found.unsorted, f"not all frames are accounted for: {found}"
+    assert_accounted(found.wanted, found.counted)
     assert not found.lost_vsis, f"{found.lost_vsis} VSIs of other uplinks were lost"
     lldp, vdp = found.late
     quiet = "{:.1f} and {:.1f} ms".format(*found.quiet)
-    counted = found.counted
+    came = found.counted
     note = f"{found.rate:.0f} a second for {FLOOD_S:.0f} s; {found.sent} sent = {found.sent - found.wanted} filtered + "
-    note += f"{counted['rx-frames']} heard + {counted['rx-lost-frames']} dropped by the kernel"
+    note += f"{came['rx-frames']} heard + {came['rx-lost-frames']} dropped by the kernel"
     return [
         Row("flood-mutated-late", "ms", lldp, note="the latest LLDPDU of the other uplinks; before: " + quiet),
         Row("flood-mutated-late-vdp", "ms", vdp, note="the latest keep-alive of their VSIs"),
         Row("flood-mutated-memory", "MiB", found.grown, note="growth of resident memory"),
         Row("flood-mutated", "% of a core", found.cpu, note=note),
     ]
+
+
+def assert_accounted(wanted: int, counted: dict[str, int]) -> None:
+    """Frames that passed the kernel's filter were heard or dropped, and what was heard was somebody's or nobody's."""
+    assert wanted == counted["rx-frames"] + counted["rx-lost-frames"], f"{wanted} came in, and of these {counted}"
+    kinds = ("rx-total-frames", "ecp", "rx-ignored-frames")
+    assert counted["rx-frames"] == sum(counted[kind] for kind in kinds), f"not all are sorted: {counted}"
 
 
 def flooded(directory: Path, seconds: float, rate: int = RATE) -> Flooded:
@@ -98,21 +94,22 @@ def flooded(directory: Path, seconds: float, rate: int = RATE) -> Flooded:
         quiet = _latest(taps)
         before, cpu, begun = resident(agent.pid), cpu_ns(agent.pid), time.monotonic_ns()
         with _most(lambda: resident(agent.pid)) as most:
-            done = _mutator(far, f"sw{victim[2:]}", near.mac_address(victim), seconds, rate)
+            done = tamper_with(far, f"sw{victim[2:]}", near.mac_address(victim), seconds, rate)
             used = (cpu_ns(agent.pid) - cpu) / (time.monotonic_ns() - begun) * 100
             time.sleep(AFTER_S)
         late = _latest(taps)
         lost = vsis - sum(associated(agent, name) for name in others)
         grown = (most[0] - before) / 1024
         reached = done["sent"] / done["seconds"]
-        return Flooded(done["sent"], done["wanted"], reached, used, quiet, late, grown, _counted(agent, victim), lost)
+        return Flooded(done["sent"], done["wanted"], reached, used, quiet, late, grown, counted(agent, victim), lost)
 
 
 def associated(agent: Agent, interface: str) -> int:
     return sum(vsi["state"] == "associated" for vsi in agent.uplink(interface)["vsis"])
 
 
-def _mutator(namespace: Namespace, interface: str, receiver: bytes, seconds: float, rate: int) -> dict[str, Any]:
+def tamper_with(namespace: Namespace, interface: str, receiver: bytes, seconds: float, rate: int) -> dict[str, Any]:
+    """Sends tampered frames from an interface to that of `receiver`; how many were `sent`, and `wanted` there."""
     words = [interface, "--rate", str(rate), "--seconds", str(seconds), "--receiver", receiver.hex()]
     process = namespace.popen(
         [sys.executable, "-m", "tests.bench.mutator", *words], stdout=subprocess.PIPE, env=environment(), cwd=ROOT
@@ -174,7 +171,8 @@ def _keep_alives(frames: list[CapturedFrame]) -> float:
     return max(late) / MILLISECOND
 
 
-def _counted(agent: Agent, interface: str) -> dict[str, int]:
+def counted(agent: Agent, interface: str) -> dict[str, int]:
+    """What the agent says of its frames: those of its port, of LLDP and of ECP."""
     rows = json.loads(agent.evbagent("show", "statistics", interface, "-j").stdout)
     by_scope = {row["scope"]: row for row in rows}
     vdp = by_scope["vdp"]

@@ -1,6 +1,6 @@
 """What others are heard to say: who, in which scope, as whom; noise says nothing."""
 
-from evbagent.overheard import FILTER, Announcement, announcements
+from evbagent.overheard import FILTER, MOST_DIFFERENT, Announcement, announcements
 from protocols.frame import Scope
 from tests.support.lldpdus import (
     BRIDGE_REFLECTS,
@@ -51,3 +51,12 @@ def test_the_filter_s_jumps_stay_in_it() -> None:
         if code == 0x15:
             assert place + 1 + max(true, false) < len(FILTER)
     assert [code for code, *_ in FILTER[-2:]] == [0x06, 0x06]
+
+
+def test_a_guest_that_sends_hundreds_is_not_read_to_the_end() -> None:
+    crowd = [frame(MAC, lldpdu(bytes([2, 0, 0, 0, 1, number]))) for number in range(200)]
+    own = frame(MAC, lldpdu(MAC))
+    heard = announcements([own, *crowd, *[own] * 50])
+    assert len(heard) == MOST_DIFFERENT
+    (times,) = [times for text, times in heard.items() if text.msap == (4, MAC, 3, MAC)]
+    assert times == 51, "the same again costs nothing, and counts"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.bench.mutated import assert_accounted, counted, tamper_with
 from tests.support.agent import ROOT, Agent, Uplink, environment, neighbors
 from tests.support.lldpdus import (
     BRIDGE_REFLECTS,
@@ -111,6 +112,18 @@ def test_jumbo_and_scrambled_frames(cable: Cable, tmp_path: Path) -> None:
         tap.drain()
         tap.send(frame(BRIDGE_MAC, lldpdu(BRIDGE_MAC, ttl=0)))
         agent.wait_for(cable.uplink, lambda uplink: not any(map(is_real, neighbors(uplink))), "it still hears")
+
+
+def test_tampered_frames_are_all_accounted_for(cable: Cable, tmp_path: Path) -> None:
+    """Thousands a second, of LLDP and ECP: the agent goes on answering, and its counters add up."""
+    with station(cable, tmp_path) as (agent, _):
+        before = counted(agent, cable.uplink)
+        done = tamper_with(cable.bridge, cable.port, STATION_MAC, seconds=1.0, rate=3000)
+        after = counted(agent, cable.uplink)
+        assert_accounted(done["wanted"], {key: after[key] - before[key] for key in after})
+        assert done["wanted"] > 500 and after["ecp"] > before["ecp"]
+        state = agent.uplink(cable.uplink)
+        assert all(len(lldp["neighbors"]) <= 32 for lldp in state["lldp"])
 
 
 @pytest.mark.parametrize("edition", ["ratified", "draft"])
