@@ -133,11 +133,12 @@ class StationVsi:
         return None
 
     def take_next(self) -> None:
-        """Go on with what was postponed."""
+        """Go on with what was postponed: another exchange, which has all of its time before it."""
         assert self.next is not None
         self.settle(Outcome.SUPERSEDED)
         self._take_up(self.next)
         self.tickets, self.next_tickets, self.next = self.next_tickets, (), None
+        self.give_up = None
 
     def ask_anew(self, news: News) -> State | None:
         """As at first: another bridge may assign other VIDs."""

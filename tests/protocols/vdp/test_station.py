@@ -776,6 +776,28 @@ def test_newest_words_win_also_when_a_request_is_repeated() -> None:
     assert bench.station.vsis[ID].filters == filters(300)
 
 
+def test_what_was_postponed_has_all_of_its_time() -> None:
+    """What is under way is never answered, or late: the next is asked all the same, and waited for as long as any."""
+    bench = Bench().open()
+    first = bench.ask(persistent=True)
+    bench.send()
+    second = bench.ask(asking(vid=200))
+    while bench.outcome(first) is None:
+        bench.send()
+        bench.wait()
+    assert bench.state is State.PROCESS and bench.outcome(second) is None
+    due = bench.station.next_deadline()
+    assert due is None or due > bench.now, "nothing that keeps the agent busy"
+    (request,) = bench.send()
+    assert request.filters == filters(200)
+    begun = bench.now
+    while bench.state is not State.BACKOFF:
+        bench.wait()
+        bench.send()
+    assert bench.now - begun == RATIFIED.timers(3, 14, 20, 20).response_wait
+    assert bench.outcome(second) is Outcome.TIMED_OUT
+
+
 def test_what_was_postponed_for_a_keep_alive_is_told() -> None:
     bench = ka_wait()
     ticket = bench.ask(asking(vid=200))
