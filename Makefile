@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv peers test lint fmt lab lab-libvirt bench fuzz clean
+.PHONY: help venv peers test lint fmt lab lab-libvirt bench fuzz soak clean
 
 help:
 	@echo 'make test           lint, types, all tests; prints what was skipped and why'
@@ -15,6 +15,7 @@ help:
 	@echo 'make lab-libvirt    guests of the real libvirt, with evbagent in the place of lldpad (as root)'
 	@echo 'make bench ONLY=N   measure against other agents, all or one of them; writes build/bench.json'
 	@echo 'make fuzz           bad input for every decoder and door, for five minutes; ARGS=--seconds=N'
+	@echo 'make soak           days of random faults in four minutes; ARGS="--seconds=N --seed=N", ARGS=--real for real'
 	@echo 'make lint fmt       check, and repair, what ruff and mypy see'
 	@echo 'make venv peers     what the others need: .venv, and (as root) the Debian packages of real peers'
 	@echo 'make clean          remove what these made in this directory'
@@ -54,6 +55,9 @@ bench: venv peers
 fuzz: venv
 	@$(PYTHON) -c 'import atheris' 2>/dev/null || $(PYTHON) -m pip install --quiet --disable-pip-version-check 'atheris>=2.3'
 	$(PYTHON) -m tests.fuzz.run $(ARGS)
+
+soak: venv
+	$(PYTHON) -m tests.soak.run $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

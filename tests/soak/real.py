@@ -22,7 +22,7 @@ from typing import Any
 from evbagent.client import Client, ClientError
 from evbagent.statefile import read_state
 from tests.soak.reader import DEAD
-from tests.soak.report import Times
+from tests.soak.report import Times, block
 from tests.support import lldpdus
 from tests.support.agent import ROOT, Agent, environment
 from tests.support.namespaces import Namespace, PacketTap, end, wait_until
@@ -57,13 +57,33 @@ class Findings:
     readers: dict[str, int] = field(default_factory=dict)
     resident: tuple[int, int] = (0, 0)
 
+    def __str__(self) -> str:
+        start, now = (f"{kib / 1024:.1f}" for kib in self.resident)
+        return block(
+            "real agents",
+            [
+                ("faults", sum(self.faults.values())),
+                *((f"  {kind}", times) for kind, times in sorted(self.faults.items())),
+                ("agents killed", _kills(self)),
+                ("to the answer, the VSIs and the guests as before", ""),
+                *((f"  after {kind}", times) for kind, times in sorted(self.back.items())),
+                ("kill to the new agent's state file", self.restarted),
+                ("kill to guests in a living agent's mode", self.unattended),
+                ("requests for VSIs answered meanwhile", self.asked),
+                *((f"readers: {name}", times) for name, times in self.readers.items()),
+                ("resident memory of the station's agent, MiB", f"{start} at the start, {now} at the end"),
+            ],
+        )
+
 
 class Scene:
     """What there is, and what befalls it. `restart_s`: how long after its death an agent is started again."""
 
-    def __init__(self, station: Agent, switch: Agent, directory: Path, seed: int, restart_s: float) -> None:
+    def __init__(
+        self, station: Agent, switch: Agent, directory: Path, seed: int, found: Findings, restart_s: float
+    ) -> None:
         self.station, self.switch = station, switch
-        self.found = Findings()
+        self.found = found
         self._random = Random(seed)
         self._restart_s = restart_s
         self._dead = directory / DEAD
@@ -146,7 +166,7 @@ class Scene:
         getattr(self, kind)()
         self._count(kind)
         self.wait_until_whole(kind)
-        self.found.back.setdefault(kind, Times()).add(monotonic() - begun, str(self._random.random()))
+        self.found.back.setdefault(kind, Times()).add(monotonic() - begun)
 
     def wait_until_whole(self, after: str) -> None:
         try:
@@ -241,18 +261,19 @@ FAULTS = (
 def soak(
     directory: Path,
     seed: int,
+    found: Findings,
     *,
     seconds: float = float("inf"),
     kills: int = 0,
     restart_s: float = 0.0,
-    tell: Callable[[str], None] = print,
-) -> Findings:
+    tell: Callable[[str], None] | None = None,
+) -> None:
     """Until the time is over, or after so many kills (and nothing else). Raises Broken or AssertionError."""
     with ExitStack() as stack:
         station, switch = stack.enter_context(linked_agents(directory, ["one"], station=CONFIG, bridge=CONFIG))
         for name in GUESTS:
             station.evbagent("attach", HERE, "--name", name, "--kind", "macvlan")
-        scene = Scene(station, switch, directory, seed, restart_s)
+        scene = Scene(station, switch, directory, seed, found, restart_s)
         _ask(station, [spec(number) for number in HELD])
         scene.wait_until_whole("the start")
         before = _resident(station)
@@ -262,10 +283,13 @@ def soak(
                 scene.befall(random.choice(KILLS if kills else FAULTS))
                 if monotonic() - said > 30:
                     said = monotonic()
-                    tell(f"{said - begun:.0f} s: {sum(scene.found.faults.values())} faults")
+                    (tell or _tell)(f"{said - begun:.0f} s: {sum(scene.found.faults.values())} faults")
         scene.settle()
-        scene.found.resident = before, _resident(station)
-        return scene.found
+        found.resident = before, _resident(station)
+
+
+def _tell(text: str) -> None:
+    print(text, flush=True)
 
 
 def _kills(found: Findings) -> int:

@@ -19,6 +19,12 @@ class Times:
         if seconds >= self.worst:
             self.worst, self.where = seconds, where
 
+    def merge(self, other: "Times") -> None:
+        self.count += other.count
+        self.total += other.total
+        if other.worst >= self.worst:
+            self.worst, self.where = other.worst, other.where
+
     def __str__(self) -> str:
         if not self.count:
             return "never"

@@ -62,7 +62,7 @@ class Story:
             case "weather":
                 wire.weather = self.good if wire.weather is self.bad else self.bad
             case "start":
-                wire.start(end)
+                self.starts(end)
             case "refusal":
                 self.bridge.refusal = None if self.bridge.refusal else "Operation not permitted"
             case _ if end.machine is not None:
@@ -105,15 +105,23 @@ class Story:
         others = {self.editions[1 - end], other.settings.evb.editions if isinstance(other, PortStack) else AUTO}
         return [(RATIFIED,), (DRAFT,)] if AUTO in others else [(DRAFT,), AUTO]
 
+    def starts(self, end: End) -> None:
+        """An agent, which may be the successor of one that runs."""
+        self.wire.start(end)
+
     def heals(self) -> None:
+        self.mends()
+        self.wire.run(LONGEST_SILENCE)
+
+    def mends(self) -> None:
+        """From now on nothing is in the way."""
         self.wire.weather = self.good
         self.bridge.refusal = None
         for end in self.wire.ends:
             if end.machine is None:
-                self.wire.start(end)
+                self.starts(end)
         if not self.wire.up:
             self.wire.plug()
-        self.wire.run(LONGEST_SILENCE)
 
     @property
     def should_agree(self) -> bool:

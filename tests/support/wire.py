@@ -273,6 +273,8 @@ class Wire:
         self.now: Instant = 1_000 * SECOND
         self.up = False
         self.lost: set[int] = set()  # by their place in `sent`: frames that go astray, whatever the weather
+        self.deaf: set[str] = set()  # by name: ends that nothing reaches, though they are heard
+        self.asleep: set[str] = set()  # by name: machines that are suspended, while the clock goes on
         self.sent: list[Sent] = []
         self._random = Random(seed)
         self._in_flight: list[tuple[Instant, int, End, bytes]] = []
@@ -335,6 +337,9 @@ class Wire:
 
     def inject(self, data: bytes, end: End) -> None:
         """A frame from nowhere reaches this end now."""
+        self.arrives(end, data)
+
+    def arrives(self, end: End, data: bytes) -> None:
         assert end.machine is not None
         self._execute(end, end.machine.receive(data, self.now))
 
@@ -365,11 +370,15 @@ class Wire:
     def running(self) -> list[End]:
         return [end for end in self.ends if end.machine is not None]
 
+    @property
+    def awake(self) -> list[End]:
+        return [end for end in self.running if end.name not in self.asleep]
+
     def _end(self, name: str) -> End:
         return next(end for end in self.ends if end.name == name)
 
     def _next(self) -> Instant | None:
-        deadlines = [end.machine.next_deadline() for end in self.ends if end.machine is not None]
+        deadlines = [end.machine.next_deadline() for end in self.awake if end.machine is not None]
         arrivals = [self._in_flight[0][0]] if self._in_flight else []
         return min([due for due in deadlines if due is not None] + arrivals, default=None)
 
@@ -377,9 +386,9 @@ class Wire:
         self.now = max(self.now, due)
         while self._in_flight and self._in_flight[0][0] <= self.now:
             _, _, end, data = heappop(self._in_flight)
-            if end.machine is not None:
-                self._execute(end, end.machine.receive(data, self.now))
-        for end in self.running:
+            if end in self.awake:
+                self.arrives(end, data)
+        for end in self.awake:
             assert end.machine is not None
             deadline = end.machine.next_deadline()
             if deadline is not None and deadline <= self.now:
@@ -418,7 +427,7 @@ class Wire:
                 continue
             copies = 2 if self._random.random() < self.weather.duplication else 1
             for _ in range(copies):
-                if self._random.random() < self.weather.loss:
+                if self._random.random() < self.weather.loss or end.name in self.deaf:
                     continue
                 late = self._random.random() < self.weather.reordering
                 arrival = self.now + self.weather.latency + (self.weather.reordered_by if late else 0)
