@@ -144,6 +144,7 @@ class Life(Story):
         self.policy = BridgePolicy()
         self.wanted: dict[int, VsiTlv] = {}
         self.grown = 0
+        self._misled_until = self.wire.now
         self.client = Client(self.wire, self.station)
         self._began = self.wire.now
         self._corpus = captured_frames()
@@ -222,6 +223,7 @@ class Life(Story):
                 for data in self._foreign(step):
                     self.wire.inject(data, end)
                     self.wire.run(SECOND // 1000)
+                self._misled_until = self.wire.now + (LONGEST_TTL + 1) * SECOND
             case "restart":
                 self.starts(end)
             case "forget":
@@ -262,6 +264,7 @@ class Life(Story):
         wire = self.wire
         self.mends()
         wire.deaf.clear()
+        wire.run(max(0, self._misled_until - wire.now))  # what strangers have said is in force until then
         begun = wire.now
         try:
             wire.run_until(self._agreed, PATIENCE)

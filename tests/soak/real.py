@@ -2,7 +2,8 @@
 
 A station with guests and VSIs, and a switch. VSIs of one half come and go all the time, a third party changes what it
 says, readers read the state file; and the agents are killed, stopped, restarted, told something else, or lose the link.
-After each fault all must be back: the answer, the VSIs at both ends, the guests' modes.
+After each fault all must be back: the answer, the VSIs at both ends, the guests' modes. On another uplink there is
+lldpad, if it is installed, which has until the end for that.
 """
 
 import json
@@ -21,17 +22,21 @@ from typing import Any
 
 from evbagent.client import Client, ClientError
 from evbagent.statefile import read_state
+from tests.bench.agents import missing
 from tests.soak.reader import DEAD
 from tests.soak.report import Times, block
 from tests.support import lldpdus
 from tests.support.agent import ROOT, Agent, environment
-from tests.support.namespaces import Namespace, PacketTap, end, wait_until
+from tests.support.namespaces import Namespace, PacketTap, end, link_pair, wait_until
+from tests.support.peers import Lldpad, LldpadPort, RatifiedEvb
 from tests.support.vsirig import associated, instance, linked_agents, spec
 
 HERE, THERE = "s-one", "p-one"
-HELD, CHURNING = range(40), range(40, 80)
+BESIDE, AT_LLDPAD = "s-pad", "p-pad"
+HELD, CHURNING, AT_LLDPADS = range(40), range(40, 80), range(100, 105)
 GUESTS = ("guest0", "guest1")
 PATIENCE_S = 30.0
+LLDPADS_PATIENCE_S = 120.0  # it may have to time out what it knew of former agents, and speaks every 30 s
 # A switch that forgets a silent station's VSIs after some seconds, so that the end need not be waited for long.
 CONFIG = "[evb]\nkeep-alive-exponent = 17\necp-ack-timer-exponent = 10\n"
 WITHDRAWN = CONFIG + 'reflective-relay = "off"\n'
@@ -84,6 +89,7 @@ class Scene:
     ) -> None:
         self.station, self.switch = station, switch
         self.found = found
+        self.lldpad: Lldpad | None = None
         self._random = Random(seed)
         self._restart_s = restart_s
         self._dead = directory / DEAD
@@ -138,6 +144,11 @@ class Scene:
     def stall_switch(self) -> None:
         self._stall(self.switch)
 
+    def kill_lldpad(self) -> None:
+        if self.lldpad is not None:
+            self.lldpad.kill()
+            self.lldpad.start()
+
     def flap(self) -> None:
         for _ in range(self._random.randrange(1, 5)):
             self.station.namespace.ip(f"link set {HERE} down")
@@ -175,10 +186,21 @@ class Scene:
             raise Broken(f"{error}: {self._what_is_missing()}") from None
 
     def settle(self) -> None:
-        """The load is over: both ends hold the same."""
+        """The load is over: both ends hold the same, and lldpad has come to terms with us, too."""
         wait_until(
             lambda: _states(self.station, HERE) == _states(self.switch, THERE), "both ends hold the same", PATIENCE_S
         )
+        if self.lldpad is not None:
+            begun = monotonic()
+            wait_until(self._lldpad_agrees, "lldpad reflects and has our VSIs", LLDPADS_PATIENCE_S, 0.1)
+            self.found.back.setdefault("lldpad, in the end", Times()).add(monotonic() - begun)
+
+    def _lldpad_agrees(self) -> bool:
+        uplink = _uplink(read_state(self.station.state_dir).document, BESIDE)
+        if uplink is None or uplink["forwarding"]["reflective-relay"] != "active":
+            return False
+        held = {vsi["vsi-id"]: vsi["state"] for vsi in uplink["vsis"]}
+        return held == associated(AT_LLDPADS)
 
     def _kill(self, agent: Agent) -> float:
         pid = agent.pid
@@ -246,6 +268,7 @@ class Scene:
 
 
 KILLS = ("kill_station", "kill_station", "kill_station", "kill_switch", "kill_both")
+OUR_KILLS = frozenset((*KILLS, "kill-station-again"))
 FAULTS = (
     *KILLS,
     "restart_station",
@@ -255,6 +278,7 @@ FAULTS = (
     "flap",
     "withdraw",
     "reload_rubbish",
+    "kill_lldpad",
 )
 
 
@@ -274,6 +298,7 @@ def soak(
         for name in GUESTS:
             station.evbagent("attach", HERE, "--name", name, "--kind", "macvlan")
         scene = Scene(station, switch, directory, seed, found, restart_s)
+        scene.lldpad = None if kills else _beside(stack, station, directory)
         _ask(station, [spec(number) for number in HELD])
         scene.wait_until_whole("the start")
         before = _resident(station)
@@ -293,7 +318,7 @@ def _tell(text: str) -> None:
 
 
 def _kills(found: Findings) -> int:
-    return sum(times * (2 if kind == "kill_both" else 1) for kind, times in found.faults.items() if "kill" in kind)
+    return sum(times * (2 if kind == "kill_both" else 1) for kind, times in found.faults.items() if kind in OUR_KILLS)
 
 
 @contextmanager
@@ -322,8 +347,21 @@ def _churn(scene: Scene, random: Random, over: Event) -> None:
             scene.found.asked += len(_ask(scene.station, requests))
 
 
-def _ask(station: Agent, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    with station.namespace.entered(), Client(station.state_dir) as client, client.vsi(HERE) as session:
+def _beside(stack: ExitStack, station: Agent, directory: Path) -> Lldpad | None:
+    """Another uplink, at whose end there is lldpad, if there is one."""
+    if missing("lldpad"):
+        return None
+    namespace = stack.enter_context(Namespace("lldpad"))
+    link_pair(station.namespace, BESIDE, namespace, AT_LLDPAD)
+    evb = RatifiedEvb(mode="bridge", rr_capable=True, rte=10)
+    lldpad = stack.enter_context(Lldpad(namespace, directory, {AT_LLDPAD: LldpadPort(evb=evb)}))
+    station.wait_for_relay(BESIDE, "active", timeout=PATIENCE_S)
+    _ask(station, [spec(number, persistent=True) for number in AT_LLDPADS], BESIDE)
+    return lldpad
+
+
+def _ask(station: Agent, requests: list[dict[str, Any]], interface: str = HERE) -> list[dict[str, Any]]:
+    with station.namespace.entered(), Client(station.state_dir) as client, client.vsi(interface) as session:
         session.request(requests)
         return list(session.answers(2))
 
