@@ -222,6 +222,8 @@ class VdpStation:
         vsi.persistent |= request.persistent
         vsi.untagged = request.untagged
         self._put(vsi, Input.ASK, now, News(tlv, request.ticket))
+        if vsi.state is State.HELD and self._closed is None:
+            self._put(vsi, Input.OPEN, now)  # what could not be asked of this bridge was replaced by what can
 
     def _refusal(self, request: VsiRequest, vsi: StationVsi | None) -> tuple[Outcome, str] | None:
         """Why a request gets its answer at once, which is this."""

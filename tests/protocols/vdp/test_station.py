@@ -762,6 +762,19 @@ def test_keep_alives_of_many_share_ecpdus() -> None:
     assert seen == 100 and payloads <= 4
 
 
+def test_what_cannot_be_asked_of_this_bridge_may_be_replaced_by_what_can() -> None:
+    bench = Bench()
+    waiting = bench.ask(asking(vid=0), persistent=True)
+    bench.edition = DRAFT
+    bench.open()
+    assert bench.state is State.HELD and "in the draft" in bench.changes[-1].status.reason and not bench.send()
+    ticket = bench.ask(asking(vid=100), persistent=True)
+    (request,) = bench.send()
+    bench.hear(answer(request))
+    assert bench.outcome(ticket) is Outcome.GRANTED and bench.vsi_state is VsiState.ASSOCIATED
+    assert bench.outcome(waiting) is Outcome.INVALID
+
+
 def test_newest_words_win_also_when_a_request_is_repeated() -> None:
     bench = Bench().open()
     bench.ask()
