@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from logging import INFO, Logger
+from logging import Logger
 from time import monotonic
 
 LINES_A_SECOND = 20
@@ -21,18 +21,18 @@ class FewLines:
         clock: Callable[[], float] = monotonic,
         soon: Callable[..., object] | None = None,
     ) -> None:
-        self._write = partial(soon, log.log) if soon else log.log
+        self._info = partial(soon, log.info) if soon else log.info
         self._what = what
         self._clock = clock
         self._second = 0
         self._lines = 0
 
-    def line(self, text: str, level: int = INFO) -> None:
+    def line(self, text: str) -> None:
         second = int(self._clock())
         if second != self._second:
             if self._lines > LINES_A_SECOND:
-                self._write(INFO, "%d more changes of %s before", self._lines - LINES_A_SECOND, self._what)
+                self._info("%d more changes of %s before", self._lines - LINES_A_SECOND, self._what)
             self._second, self._lines = second, 0
         self._lines += 1
         if self._lines <= LINES_A_SECOND:
-            self._write(level, "%s", text)
+            self._info("%s", text)

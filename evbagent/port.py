@@ -3,14 +3,13 @@
 import logging
 from asyncio import get_running_loop, sleep
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from msgspec.json import encode
 
 from evbagent.attachments import Attachments
 from evbagent.dcbxuplink import DcbUplink
 from evbagent.driver import PortDriver
-from evbagent.fewlines import FewLines
 from evbagent.hairpin import HairpinPort
 from evbagent.netlink import Link, NetlinkError, RouteSocket
 from evbagent.view import BridgePortView, PortView, uplink_document
@@ -31,8 +30,7 @@ class Port:
     made anew).
 
     `warnings` are its machines', `surroundings` those about others on the same NIC, `strayed` about guests
-    that are in another VLAN than the switch assigns. `may_change`: the host's settings. `lines` of the log that the
-    peer can cause.
+    that are in another VLAN than the switch assigns. `may_change`: the host's settings.
     """
 
     route: RouteSocket
@@ -48,10 +46,6 @@ class Port:
     strayed: tuple[str, ...] = ()
     dcb: DcbUplink | None = None
     fragment: bytes | None = None
-    lines: FewLines = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.lines = FewLines(log, self.link.name)
 
     def take_charge(self, left_behind: dict[str, bool]) -> None:
         """Bridge role: the hairpin flag is ours while the link is a port of a bridge.
@@ -78,9 +72,9 @@ class Port:
             return RelaySet(False, NOT_A_BRIDGE_PORT if setting.on else None)
         outcome = self.hairpin.set(setting)
         if outcome.error:
-            self.lines.line(f"{self.link.name}: {outcome.error}", logging.WARNING)
+            log.warning("%s: %s", self.link.name, outcome.error)
         else:
-            self.lines.line(f"{self.link.name}: hairpin {'on' if outcome.on else 'off'}")
+            log.info("%s: hairpin %s", self.link.name, "on" if outcome.on else "off")
         return outcome
 
     def view(self, links: Mapping[int, Link], attachments: Attachments) -> PortView:

@@ -37,12 +37,12 @@ class Teller:
 
     def relay(self, port: Port, event: ForwardingChanged) -> None:
         old, new = event.old, event.new
-        port.lines.line(f"{port.link.name}: reflective relay {new.relay}: {new.reason}")
+        log.info("%s: reflective relay %s: %s", port.link.name, new.relay, new.reason)
         self.publish(port, forwarding_event(old, new))
 
     def warn(self, port: Port, warnings: tuple[str, ...], known: tuple[str, ...]) -> None:
         """Of these warnings the new ones."""
         for warning in warnings:
             if warning not in known:
-                port.lines.line(f"{port.link.name}: {warning}", logging.WARNING)
+                log.warning("%s: %s", port.link.name, warning)
                 self.publish(port, {"event": "warning", "warning": warning})
