@@ -32,8 +32,14 @@ SECOND = "[lldp]\nmessage-tx-interval = 1\n"
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[tuple[Agent, Agent]]:
+    with running(tmp_path) as agents:
+        yield agents
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[tuple[Agent, Agent]]:
     """With a VSI, and a guest that is in VEPA."""
-    with linked_agents(tmp_path, ["one"], station=SECOND, bridge=SECOND) as (station, bridge):
+    with linked_agents(directory, ["one"], station=SECOND, bridge=SECOND) as (station, bridge):
         assert vsi(station, "associate", HERE, 1).returncode == 0
         station.evbagent("attach", HERE, "--name", "guest0")
         recovered(station, bridge)
@@ -138,6 +144,32 @@ def test_a_standstill(pair: tuple[Agent, Agent]) -> None:
     recovered(station, bridge)
 
 
+def test_a_full_disk(tmp_path: Path) -> None:
+    """Guests follow the switch all the same. Readers are told nothing rather than what was; then all is written."""
+    directory = tmp_path / "host" / "state-host"
+    directory.mkdir(parents=True)
+    with tmpfs(directory), running(tmp_path) as (station, bridge):
+        assert station.state_dir == directory
+        with full(directory):
+            bridge.reload(SECOND + '[evb]\nreflective-relay = "off"\n')
+            wait_until(lambda: guest_mode(station.namespace) == "bridge", "the guest is in bridge mode")
+            wait_until(lambda: read_state(directory).document is None, "no reader gets an answer of before")
+            assert station.evbagent("mode", HERE).stdout == "veb\n"
+            done = vsi(station, "associate", HERE, 2)
+            assert (done.returncode, done.stderr) == (0, ""), "what the switch grants is granted"
+            bridge.reload(SECOND)
+            wait_until(lambda: guest_mode(station.namespace) == "vepa", "the guest is in VEPA mode")
+        wait_until(lambda: read_state(directory).document, "there is room again")
+        station.wait_for_relay(HERE, "active")
+        wait_for_states(station, HERE, associated([1, 2]))
+        complaints = [line for line in station.log.read_text().splitlines() if "cannot" in line and "write" in line]
+        assert len(complaints) <= 2, complaints
+        assert vsi(station, "deassociate", HERE, 2).returncode == 0
+        station.kill()
+        station.start()
+        recovered(station, bridge)
+
+
 def recovered(station: Agent, bridge: Agent) -> None:
     """All is as it was made."""
     station.wait_for_relay(HERE, "active", timeout=20)
@@ -170,6 +202,28 @@ def churn(namespace: Namespace) -> Iterator[Callable[[], int]]:
     finally:
         ended.set()
         thread.join()
+
+
+@contextmanager
+def tmpfs(directory: Path) -> Iterator[None]:
+    """A small file system of its own, for the namespaces that are made after it."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "evbagent-test", directory], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+@contextmanager
+def full(directory: Path) -> Iterator[None]:
+    ballast = directory / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(512))
+    try:
+        yield
+    finally:
+        ballast.unlink()
 
 
 def busy(agent: Agent, seconds: float) -> float:
