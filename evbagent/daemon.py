@@ -91,6 +91,7 @@ class Daemon:
         self._awake: Awake | None = None
         self._left_behind: dict[str, bool] = {}
         self._overflows = 0
+        self._unserved: set[int] = set()
         self._stopping = asyncio.Event()
         self._watchdog = Watchdog(asyncio.get_running_loop(), self._lateness)
 
@@ -156,6 +157,7 @@ class Daemon:
 
     def _consider(self, link: Link) -> None:
         """Serve the link if it is an uplink."""
+        self._unserved.discard(link.index)
         if not is_uplink(link, self._globs):
             return
         role, made = self._port_settings(link)
@@ -166,6 +168,7 @@ class Daemon:
             socket = self._options.open_socket(link.index)
         except OSError as error:
             log.warning("%s: cannot be served: %s", link.name, error)
+            self._unserved.add(link.index)
             self._host.forget(link.index)
             self._dcbx.forget(link.index)
             return
@@ -361,6 +364,8 @@ class Daemon:
                 return
             except TimeoutError:
                 self._look_around()
+            for index in self._unserved & self._monitor.links.keys():
+                self._consider(self._monitor.links[index])
             if looks % STATISTICS_EVERY_LOOKS == 0:
                 self._attachments.verify_moved()
                 for port in self._ports.values():
@@ -382,13 +387,11 @@ class Daemon:
         for port in self._ports.values():
             port.say_goodbye()
         self._dcbx.close()
-        if self._teller.control:
-            self._teller.control.close()
-        self._monitor.close()
-        self._host.close()
-        for helper in (self._surroundings, self._awake):
+        for helper in (self._teller.control, self._awake, self._surroundings):
             if helper:
                 helper.close()
+        self._monitor.close()
+        self._host.close()
         self._state.close()
         # The kernel takes some 10 ms to close a packet socket: all the rest is done by then.
         for port in self._ports.values():

@@ -18,7 +18,7 @@ import pytest
 from evbagent.statefile import read_state
 from tests.bench.usage import cpu_ns
 from tests.support.agent import Agent
-from tests.support.namespaces import Namespace, wait_until
+from tests.support.namespaces import Namespace, link_pair, wait_until
 from tests.support.vsirig import associated, linked_agents, vsi, wait_for_states
 
 pytestmark = pytest.mark.system
@@ -128,6 +128,21 @@ def test_no_file_descriptors_left(pair: tuple[Agent, Agent]) -> None:
     resource.prlimit(station.pid, resource.RLIMIT_NOFILE, (open_now + 500, open_now + 500))
     recovered(station, bridge)
     assert station.evbagent("show", "interfaces").returncode == 0
+
+
+def test_an_uplink_that_there_was_no_descriptor_for(pair: tuple[Agent, Agent]) -> None:
+    """It is tried again."""
+    station, bridge = pair
+    open_now = len(os.listdir(f"/proc/{station.pid}/fd"))
+    resource.prlimit(station.pid, resource.RLIMIT_NOFILE, (open_now, open_now + 500))
+    link_pair(station.namespace, "s-two", bridge.namespace, "p-two")
+    wait_until(lambda: "s-two: cannot be served" in station.log.read_text(), "there is no descriptor")
+    assert not station.serves("s-two") and station.serves(HERE)
+    resource.prlimit(station.pid, resource.RLIMIT_NOFILE, (open_now + 500, open_now + 500))
+    station.evbagent("reload")
+    station.wait_for(
+        "s-two", lambda uplink: uplink["forwarding"]["reflective-relay"] == "inactive", "the switch's word on it"
+    )
 
 
 def test_a_standstill(pair: tuple[Agent, Agent]) -> None:
