@@ -5,6 +5,7 @@ import resource
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 
 from evbagent.client import Client
 from evbagent.control import KEPT_STREAMS, MAX_STREAMS
-from tests.support.agent import Agent
-from tests.support.namespaces import wait_until
+from tests.support.agent import Agent, Uplink, neighbors
+from tests.support.lldpdus import BRIDGE_REFLECTS, NEAREST_BRIDGE, evb_tlv, frame, lldpdu, tlv
+from tests.support.namespaces import PacketTap, wait_until
+from tests.support.rig import BRIDGE_MAC, Cable
 from tests.support.vsirig import associated, instance, linked_agents, spec, wait_for_states
 
 pytestmark = pytest.mark.system
@@ -24,6 +27,11 @@ IDLE, WAITING, HALF = 900, 60, 40
 UNNAMED, DEAD, DEAF = 25, 25, 25
 PROMPT_S = 1.0  # on a machine that does other things as well; most of the time it is a few milliseconds
 MOST_GROWTH_KIB = 48 << 10
+
+BRIDGE_REFUSES = bytes.fromhex("00056e5414")
+EVB_SCOPE = "nearest-customer-bridge"
+FRAMES = 1000
+MOST_GROWTH_OF_A_PEER_KIB = 8 << 10
 
 
 @pytest.fixture
@@ -104,6 +112,52 @@ def test_one_client_with_more_to_ask_than_there_is_room_for(agents: tuple[Agent,
         assert next(row for row in statistics(other) if row["scope"] == "vdp")["vdp-no-room"] == 19_800
         assert station.state()["agent"]["counters"]["vsi-requests-unanswered"] == 0
     assert len(switch.uplink("p-link")["vsis"]) == 200
+
+
+def test_a_peer_whose_every_word_is_another_is_one_neighbor_and_some_lines_of_the_log(
+    cable: Cable, tmp_path: Path
+) -> None:
+    agent = Agent(cable.station, tmp_path, [cable.uplink])
+    with PacketTap(cable.bridge, cable.port) as tap, agent:
+        agent.wait_for(cable.uplink, lambda uplink: uplink["oper-status"] == "up", "the link is up")
+        before = resident_kib(agent)
+        for number in range(FRAMES):
+            for sent in words(number):
+                tap.send(sent)
+            if number % 100 == 99:
+                wait_until(partial(has_heard, agent, cable.uplink, 2 * number + 2), "all has been heard")
+        uplink = agent.wait_for(
+            cable.uplink,
+            lambda uplink: all(said(uplink, scope) == str(FRAMES - 1) for scope in (EVB_SCOPE, "nearest-bridge")),
+            "the last word is known",
+        )
+        assert all(len(lldp["neighbors"]) <= 1 for lldp in uplink["lldp"])
+        assert resident_kib(agent) - before < MOST_GROWTH_OF_A_PEER_KIB
+        lines = agent.log.read_text().splitlines()
+        # Without a limit there would be several for each frame.
+        assert 20 < len(lines) < FRAMES / 2, "\n".join(lines)
+        assert agent.state()["agent"]["counters"]["log-lines-left-out"] > FRAMES
+
+
+def words(number: int) -> tuple[bytes, bytes]:
+    """What a switch says that changes its mind each time, and its ETS, which cannot be, each time in another way."""
+    system_name = tlv(5, b"%d" % number)
+    offer = evb_tlv(BRIDGE_REFLECTS if number % 2 else BRIDGE_REFUSES)
+    ets = tlv(127, bytes.fromhex("0080c209") + bytes(5) + bytes([number % 100, number // 100]) + bytes(14))
+    return (
+        frame(BRIDGE_MAC, lldpdu(BRIDGE_MAC, offer, system_name)),
+        frame(BRIDGE_MAC, lldpdu(BRIDGE_MAC, ets, system_name), NEAREST_BRIDGE),
+    )
+
+
+def has_heard(agent: Agent, interface: str, frames: int) -> bool:
+    with agent.namespace.entered(), Client(agent.state_dir) as client:
+        rows = client.request("show", what="statistics", interface=interface)
+    return sum(row.get("rx-total-frames", 0) for row in rows) >= frames
+
+
+def said(uplink: Uplink, scope: str) -> str | None:
+    return next((neighbor["system-name"] for neighbor in neighbors(uplink, scope)), None)
 
 
 def asker(path: str) -> socket.socket:
