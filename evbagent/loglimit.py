@@ -43,7 +43,7 @@ class LineLimit(Filter):
 
     def _kind(self, record: LogRecord, now: float) -> "_Bucket":
         """Lines of one format whose first argument is the same."""
-        subject = record.args[0] if isinstance(record.args, tuple) and record.args and record.msg != "%s" else None
+        subject = record.args[0] if isinstance(record.args, tuple) and record.args else None
         key = record.name, record.msg, str(subject)
         kind = self._kinds.get(key)
         if kind is None:

@@ -76,10 +76,10 @@ def test_kinds_that_are_over_are_forgotten(log: Log, monkeypatch: pytest.MonkeyP
     assert len(log.limit._kinds) <= 9
 
 
-def test_lines_that_are_only_text_are_one_kind(log: Log) -> None:
+def test_a_list_of_what_is_wrong_is_not_cut_short(log: Log) -> None:
     for number in range(100):
-        log.logger.info("%s", f"neighbor {number}")
-    assert len(log.taken()) == LINES_AT_ONCE
+        log.logger.error("%s", f"a.toml: vsi {number}: instance: is missing")
+    assert len(log.taken()) == 100
 
 
 def test_who_wants_to_see_everything_does(log: Log) -> None:
