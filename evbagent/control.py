@@ -113,6 +113,7 @@ class ControlServer:
         self._share = Share(MOST_EVENTS_S, SHARE_OF_EVENTS)
         self._telling: TimerHandle | None = None
         self._refused = 0
+        self._errors = 0
         self.replies = Replies()
 
     async def start(self) -> None:
@@ -209,7 +210,8 @@ class ControlServer:
         return {
             "control-streams": len(self._watching) + len(self._waiting) + len(self._exchanges),
             "control-long-answers": len(self._long_answers),
-            "control-refused": self._refused,
+            "control-refused": self._refused + sum(exchange.refused for exchange in self._exchanges),
+            "control-errors": self._errors + sum(exchange.errors for exchange in self._exchanges),
             "control-ignored": self.ignored_requests,
             "control-lost-replies": self.replies.lost,
             "control-lost-events": self._backlog.lost,
@@ -325,6 +327,8 @@ class ControlServer:
                 self._waiting.remove(pair)
             case Exchange() if pair in self._exchanges:
                 self._exchanges.remove(pair)
+                self._refused += pair.refused
+                self._errors += pair.errors
             case _:
                 return
         pair.close()
@@ -355,6 +359,7 @@ class ControlServer:
             answer.close()
 
     def _reply_error(self, asker: _Asker, text: str) -> None:
+        self._errors += 1
         self.replies.send(asker.address, encode({"v": VERSION, "id": asker.request_id, "ok": False, "error": text}))
 
 

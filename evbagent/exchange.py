@@ -53,6 +53,8 @@ class Exchange(Pair):
         self._reading = True
         self._deaf = False
         self._closed = False
+        self.refused = 0  # requests for which there was no room
+        self.errors = 0  # messages that were answered with an error
 
     def close(self) -> None:
         self._closed = True
@@ -101,13 +103,16 @@ class Exchange(Pair):
             self._ended(self)
             return
         if not self._permitted and not _may_change(ancillary):
+            self.errors += 1
             self.send({"error": NOT_PERMITTED}, last=True)
             return
         try:
             self._take(_object(decode_strictly(data, MAX_MESSAGE_OCTETS)))
         except (BadRequest, ControlError) as error:
+            self.errors += 1
             self.send({"error": str(error)})
         except Exception:
+            self.errors += 1
             log.exception("control socket: a message failed")
             self.send({"error": "the agent failed to answer; its log says why"})
 
@@ -142,6 +147,7 @@ class VsiExchange(Exchange):
             raise BadRequest("requests: is an array")
         accepted = specs[: MAX_UNANSWERED - self._unanswered]
         self._unanswered += len(specs)
+        self.refused += len(specs) - len(accepted)
         self._answer([_refusal(spec) for spec in specs[len(accepted) :]])
         try:
             self._session.request(accepted)

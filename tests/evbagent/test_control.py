@@ -196,6 +196,7 @@ def test_a_bad_request_is_told_what_is_wrong(tmp_path: Path, request_: bytes | d
         assert reply["ok"] is False
         assert named in reply["error"]
         assert (await client.ask(op="ping"))["ok"] is True
+        assert server.counters["control-errors"] == 1
 
     serve(tmp_path, test)
 
@@ -580,7 +581,7 @@ def test_long_answers_that_are_not_read_are_bounded_and_members_find_room(
         held = [await long_answer(member) for _ in range(2)]
         assert "not read their answers" in (await member.ask(op="show", what="neighbors"))["error"]
         counted = {name: count for name, count in server.counters.items() if count}
-        assert counted == {"control-long-answers": 6, "control-refused": 2}
+        assert counted == {"control-long-answers": 6, "control-refused": 2, "control-errors": 2}
         client.socket.close()
         while len(server._long_answers) > 2:
             await asyncio.sleep(0)

@@ -178,6 +178,7 @@ def test_a_bad_message_is_named_and_the_session_goes_on(tmp_path: Path, message:
         client.say(message)
         error = (await client.hear())["error"]
         assert named in error and len(error) < 200
+        assert server.counters["control-errors"] == 1
         client.ask(SPEC)
         assert (await client.answers(1))[0]["id"] == 7
 
@@ -269,6 +270,11 @@ def test_requests_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.Monk
         client.ask({**SPEC, "id": 13}, {**SPEC, "id": 14})
         assert [answer["id"] for answer in await client.answers(1)] == [14]
         assert len(session.later) == 10
+        counted = {name: count for name, count in server.counters.items() if count}
+        assert counted == {"control-streams": 1, "control-refused": 4}
+        client.socket.close()
+        await until(lambda: not server._exchanges)
+        assert server.counters["control-refused"] == 4
 
     serve(tmp_path, test)
     assert MAX_UNANSWERED == MOST_UNANSWERED / 4, "no client alone can use up what there is for all"
