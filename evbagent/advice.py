@@ -47,9 +47,10 @@ class PortFacts:
 class Evidence:
     """What was found beside a port.
 
-    `echoes`: our own frames keep coming back. `silent`: no LLDP came in for long, though other frames did. `same_name`:
-    scopes in which somebody else announces under our identity. `owners`: names of devices by MAC address. `ourselves`:
-    served interfaces by what they announce. `bridge`: the Linux bridge that the interface is a port of.
+    `echoes`: our own frames keep coming back. `silent`: no LLDP came in for long, though other frames did.
+    `unnamed`: how many more were overheard. `same_name`: scopes in which somebody else announces under our identity.
+    `owners`: names of devices by MAC address. `ourselves`: served interfaces by what they announce. `bridge`: the Linux
+    bridge that the interface is a port of.
     """
 
     echoes: bool = False
@@ -58,6 +59,7 @@ class Evidence:
     programs: tuple[Program, ...] = ()
     emission: Emission | None = None
     overheard: tuple[Announcement, ...] = ()
+    unnamed: int = 0
     same_name: frozenset[Scope] = frozenset()
     owners: Mapping[bytes, str] | None = None
     ourselves: Mapping[Msap, str] | None = None
@@ -114,6 +116,8 @@ def _rivals(port: PortFacts, found: Evidence) -> Iterator[str]:
         elif not twins and not (found.emission and suspects == (_networkd(found),)):
             as_whom = f", as {text.chassis} port {text.port}" + (", and negotiates EVB" if text.evb else "")
             yield _announced_twice(port, text.scope, suspects, as_whom, found)
+    if found.unnamed:
+        yield f"LLDPDUs of {found.unnamed} more senders leave here, or of one that makes up names"
 
 
 def _announced_twice(port: PortFacts, scope: Scope, suspects: Sequence[Program], as_whom: str, found: Evidence) -> str:

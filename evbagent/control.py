@@ -213,6 +213,8 @@ class ControlServer:
             "control-refused": self._refused + sum(exchange.refused for exchange in self._exchanges),
             "control-errors": self._errors + sum(exchange.errors for exchange in self._exchanges),
             "control-ignored": self.ignored_requests,
+            "control-late-looks": self._waiting.late,
+            "control-paused-sessions": sum(exchange.is_paused for exchange in self._exchanges),
             "control-lost-replies": self.replies.lost,
             "control-lost-events": self._backlog.lost,
             "control-skipped-events": self._backlog.skipped,

@@ -56,6 +56,11 @@ class Exchange(Pair):
         self.refused = 0  # requests for which there was no room
         self.errors = 0  # messages that were answered with an error
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is not read from, since it does not read."""
+        return not self._reading
+
     def close(self) -> None:
         self._closed = True
         super().close()

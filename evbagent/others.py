@@ -95,6 +95,7 @@ class Surroundings:
                 programs=tuple(dict.fromkeys(owners[found.inode] or UNKNOWN for found in here)),
                 emission=networkd_emission(index, self._root) if networkd else None,
                 overheard=watch.listening.overheard,
+                unnamed=watch.listening.unnamed,
                 same_name=watch.listening.same_name,
                 owners=devices,
                 ourselves=ourselves,

@@ -80,6 +80,7 @@ class Listening:
 
     open_tap: Callable[[int], FrameTap]
     overheard: tuple[Announcement, ...] = ()
+    unnamed: int = 0
     same_name: frozenset[Scope] = frozenset()
     _company: frozenset[int] = frozenset()
     _tap: FrameTap | None = None
@@ -99,6 +100,7 @@ class Listening:
         if self._company - company:
             self.close()
             self.overheard = tuple(text for text in self.overheard if text.source != port.mac_address)
+            self.unnamed = 0
             self.same_name = self._suspected = frozenset()
         if company != self._company:
             self._company, self._due = company, now
@@ -140,7 +142,8 @@ class Listening:
         missed = {key: self._missed.get(key, 0) + 1 for key in before if key not in heard}
         self._missed = {key: windows for key, windows in missed.items() if windows < MISSED_WINDOWS}
         kept = {key: text for key, text in before.items() if key in heard or key in self._missed}
-        self.overheard = tuple(islice((kept | dict(heard)).values(), MOST_OVERHEARD))
+        texts = (kept | dict(heard)).values()
+        self.overheard, self.unnamed = tuple(islice(texts, MOST_OVERHEARD)), max(0, len(texts) - MOST_OVERHEARD)
 
 
 def _is_ours(text: Announcement, port: PortFacts) -> bool:

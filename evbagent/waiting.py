@@ -23,6 +23,7 @@ class Waiting:
         self._streams: dict[Stream, tuple[str, str, TimerHandle | None]] = {}
         self._look: TimerHandle | None = None
         self._not_before = 0.0
+        self.late = 0  # how many times it was looked later than it could have been
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -55,7 +56,9 @@ class Waiting:
         """Something has changed. What changes in one turn of the loop is looked at once."""
         if self._streams and self._look is None:
             loop = get_running_loop()
-            self._look = loop.call_later(max(0.0, self._not_before - loop.time()), self._look_again)
+            rest = max(0.0, self._not_before - loop.time())
+            self.late += rest > 0
+            self._look = loop.call_later(rest, self._look_again)
 
     def _look_again(self) -> None:
         self._look = None

@@ -55,6 +55,12 @@ def test_nothing_is_wrong(found: Evidence) -> None:
 # Rivals.
 
 
+def test_that_there_are_more_than_can_be_named() -> None:
+    assert warnings(PORT, Evidence(unnamed=184)) == (
+        "LLDPDUs of 184 more senders leave here, or of one that makes up names",
+    )
+
+
 def test_lldpd_announces_too() -> None:
     assert said(Evidence(programs=(LLDPD,), overheard=(announced(),)), EVERYWHERE) == (
         "lldpd (pid 12) announces this host in scope nearest-bridge too, as 02:00:00:00:00:0a port eth0: the switch"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from evbagent import control
+from evbagent import control, replies
 from evbagent import stream as stream_module
 from evbagent.control import ControlError, ControlServer
 from evbagent.messages import INLINE_OCTETS, MAX_REQUEST_OCTETS
@@ -169,6 +169,7 @@ def test_show_is_answered_with_its_id(tmp_path: Path) -> None:
         (b"\x00" * 100_000, "octets"),
         (b"[1]", "object"),
         (b"null", "object"),
+        ({"v": 1, "op": "ping", "id": "x" * 65}, "id:"),
         ({"op": "show", "what": "neighbors"}, "v:"),
         ({"v": 2, "op": "ping"}, "v:"),
         ({"v": 1}, "op:"),
@@ -742,12 +743,30 @@ def test_what_thousands_wait_for_takes_a_share_of_the_time_only(tmp_path: Path) 
             server.publish({"event": "link", "interface": "eth0"})
             await asyncio.sleep(0)
         assert 20 <= handler.looks <= 20 * 4, "20 ms each time, with eight times that in between"
+        assert server.counters["control-late-looks"] in (handler.looks // 20 - 1, handler.looks // 20)
         handler.held.add(("eth7", "neighbor"))
         server.publish({"event": "link", "interface": "eth7"})
         assert await waiting[7].receive() == {"v": 1, "held": True}
         server.close()
 
     asyncio.run(test())
+
+
+def test_unread_replies_of_all_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replies, "UNSENT_REPLIES", 10)
+
+    async def test(server: ControlServer, handler: Handler) -> None:
+        crowd = [Raw(tmp_path) for _ in range(5)]
+        for rude in crowd:
+            lost = server.replies.lost
+            while server.replies.lost == lost:
+                rude.send({"v": 1, "id": 1, "op": "ping"})
+                await Raw(tmp_path).ask(op="ping")
+            assert len(server.replies._unsent) <= 10
+        assert server.counters["control-lost-replies"] == 5
+        crowd.clear()
+
+    serve(tmp_path, test)
 
 
 def test_a_dead_agents_socket_is_replaced_and_anyone_may_ask(tmp_path: Path) -> None:

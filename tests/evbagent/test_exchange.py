@@ -203,12 +203,14 @@ def test_what_a_client_does_not_read_waits_and_it_is_not_read_from(tmp_path: Pat
         taken = len(vsis.asked)
         assert taken < asked
         (held,) = [held for held in server._exchanges if held._queue]
+        assert server.counters["control-paused-sessions"] == 1
         assert OUTBOX_OCTETS < held._unsent_octets < OUTBOX_OCTETS + 2_000_000 and len(held._queue) > 1
         other.ask({**SPEC, "id": "other"})
         assert (await other.answers(1))[0]["id"] == "other"
         assert len(vsis.asked) == taken + 1
         assert [answer["id"] for answer in await silent.answers(asked)] == list(range(asked))
         assert not held._queue and held._unsent_octets == 0
+        assert server.counters["control-paused-sessions"] == 0
 
     serve(tmp_path, test)
 

@@ -422,6 +422,7 @@ def test_another_name(libvirt: Libvirt) -> None:
 def test_too_much(libvirt: Libvirt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evbagent.libvirtvsis.MOST_DIALOGUES", 2)
     assert [libvirt.ask(number, Mode.DEASSOCIATE) for number in (1, 2, 3)] == [0, 0, 12]
+    assert libvirt.rig.book.room.refused == 1
     libvirt.rig.clock.pass_by(REMEMBERED_S)
     assert libvirt.ask(3, Mode.DEASSOCIATE) == 0
 

@@ -189,11 +189,12 @@ def test_a_guest_that_makes_up_names_is_named_some_times() -> None:
     forged = [frame(OTHER, lldpdu(OTHER, port=bytes([number]))) for number in range(200)]
     for _ in range(3):
         ether.minute(*forged)
-        assert len(ether.sources) == MOST_OVERHEARD
+        assert (len(ether.sources), ether.listening.unnamed) == (MOST_OVERHEARD, 200 - MOST_OVERHEARD)
     ether.minute(LLDPD, minutes=5)
     ether.minute(LLDPD)
     ether.minute(LLDPD)
     assert ether.sources == [MAC], "there is room for others when they have ceased"
+    assert ether.listening.unnamed == 0
 
 
 def test_what_changes_in_what_they_say_is_the_newest() -> None:
