@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from protocols.timers import SECOND, Instant, TimerTable
 from protocols.vdp.bridgevsi import MAX_LOSSES, NOTHING, TRANSITIONS, BridgeVsi, Input, News, State
 from protocols.vdp.edition import Edition, Timers
+from protocols.vdp.filter import FilterFormat, Filters
 from protocols.vdp.outbox import Outbox, Rank
 from protocols.vdp.policy import BridgePolicy, Decision
 from protocols.vdp.status import VdpEffect, VsiChanged
@@ -186,7 +187,7 @@ class VdpBridge:
     def _remember_refusal(self, vsi: BridgeVsi, now: Instant) -> None:
         """For as long as the station would have kept it alive."""
         if self._edition is not None and self._edition.repeats_refusals and vsi.answer and vsi.answer.response:
-            refusal = Decision(vsi.answer.response, vsi.filters, reason=vsi.reason)
+            refusal = Decision(vsi.answer.response, NO_FILTERS, reason=vsi.reason)
             self._refused[vsi.request.vsi_id] = refusal, now + self._timers.tolerance
             if len(self._refused) > PASSERS_BY:
                 del self._refused[next(iter(self._refused))]
@@ -282,6 +283,7 @@ class VdpBridge:
         return effects
 
 
+NO_FILTERS = Filters(FilterFormat.VID, ())
 _HELD = frozenset({State.PROCESS, State.WAIT})
 _REFUSALS = frozenset({Input.REFUSED, Input.NO_ANSWER})
 _TOLD = _REFUSALS | {Input.GRANTED}
