@@ -127,6 +127,11 @@ def test_statistics_one_counter_a_line() -> None:
     )
 
 
+def test_what_the_agent_itself_has_counted() -> None:
+    row = {"interface": None, "scope": "agent", "control-refused": 3}
+    assert render("statistics", [row]) == "agent:\n  control-refused  3\n"
+
+
 def test_one_line_for_each_vsi() -> None:
     plain = [{"vid": number, "pcp": 3} for number in (1, 2, 3, 4)]
     group = [{"vid": 5, "group-id": 7}]
