@@ -309,7 +309,7 @@ class ControlServer:
 
     def _check_room(self, asker: _Asker) -> None:
         # Each takes a file descriptor, and the agent's other work needs some too.
-        limit = min(MAX_STREAMS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        limit = min(MAX_STREAMS, _open_files() // 2)
         limit += KEPT_STREAMS if asker.permitted else 0
         if len(self._watching) + len(self._waiting) + len(self._exchanges) >= limit:
             self._refused += 1
@@ -346,7 +346,7 @@ class ControlServer:
 
     def _long_answer(self, body: bytes, permitted: bool) -> int:
         """A descriptor to read it from."""
-        limit = MAX_LONG_ANSWERS + (KEPT_LONG_ANSWERS if permitted else 0)
+        limit = min(MAX_LONG_ANSWERS, _open_files() // 8) + (KEPT_LONG_ANSWERS if permitted else 0)
         octets = sum(answer.octets for answer in self._long_answers)
         if len(self._long_answers) >= limit or (octets and octets + len(body) > MAX_LONG_OCTETS):
             self._refused += 1
@@ -363,6 +363,11 @@ class ControlServer:
     def _reply_error(self, asker: _Asker, text: str) -> None:
         self._errors += 1
         self.replies.send(asker.address, encode({"v": VERSION, "id": asker.request_id, "ok": False, "error": text}))
+
+
+def _open_files() -> int:
+    """How many this process may have."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _make_way(path: Path) -> None:

@@ -409,12 +409,15 @@ def test_streams_leave_descriptors_for_the_agents_other_work(tmp_path: Path) -> 
             with suppress(BlockingIOError):
                 client.send({"v": 1, "id": 7, "op": "watch"})
             await probe.ask(op="ping")
-        assert len(server._watching) == 128
+            with suppress(BlockingIOError):
+                client.send({"v": 1, "id": 7, "op": "show", "what": "neighbors"})
+            await probe.ask(op="ping")
+        assert (len(server._watching), len(server._long_answers)) == (128, 32)
         for stream in list(server._watching):
             server._end(stream)
 
     with open_files(256):
-        serve(tmp_path, test)
+        serve(tmp_path, test, data="x" * 100_000)
 
 
 def test_wait_answers_at_once_later_or_not_in_time(tmp_path: Path) -> None:
