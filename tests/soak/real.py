@@ -6,34 +6,28 @@ After each fault all must be back: the answer, the VSIs at both ends, the guests
 lldpad, if it is installed, which has until the end for that.
 """
 
-import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
-from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Any
 
-from evbagent.client import Client, ClientError
 from evbagent.statefile import read_state
 from tests.bench.agents import missing
+from tests.soak.findings import Broken, Findings
+from tests.soak.load import CHURNING, HERE, THERE, ask, load, readers
 from tests.soak.reader import DEAD
-from tests.soak.report import Times, block
-from tests.support import lldpdus
-from tests.support.agent import ROOT, Agent, environment
-from tests.support.namespaces import Namespace, PacketTap, end, link_pair, wait_until
+from tests.soak.report import Times
+from tests.support.agent import Agent
+from tests.support.namespaces import Namespace, link_pair, wait_until
 from tests.support.peers import Lldpad, LldpadPort, RatifiedEvb
 from tests.support.vsirig import associated, instance, linked_agents, spec
 
-HERE, THERE = "s-one", "p-one"
 BESIDE, AT_LLDPAD = "s-pad", "p-pad"
-HELD, CHURNING, AT_LLDPADS = range(40), range(40, 80), range(100, 105)
+HELD, AT_LLDPADS = range(40), range(100, 105)
 GUESTS = ("guest0", "guest1")
 PATIENCE_S = 30.0
 LLDPADS_PATIENCE_S = 120.0  # it may have to time out what it knew of former agents, and speaks every 30 s
@@ -42,43 +36,6 @@ CONFIG = "[evb]\nkeep-alive-exponent = 17\necp-ack-timer-exponent = 10\n"
 WITHDRAWN = CONFIG + 'reflective-relay = "off"\n'
 RESTART_S = 0.5
 """What the units say in RestartSec."""
-
-
-class Broken(Exception):
-    """Something that must hold does not."""
-
-
-@dataclass(slots=True)
-class Findings:
-    """`back`: seconds from the fault until all was as it should be again, by kind. `unattended`: from the kill of the
-    station's agent until guests were in the mode that a living agent answers for. `restarted`: to the new agent's file.
-    """
-
-    faults: dict[str, int] = field(default_factory=dict)
-    back: dict[str, Times] = field(default_factory=dict)
-    unattended: Times = field(default_factory=Times)
-    restarted: Times = field(default_factory=Times)
-    asked: int = 0
-    readers: dict[str, int] = field(default_factory=dict)
-    resident: tuple[int, int] = (0, 0)
-
-    def __str__(self) -> str:
-        start, now = (f"{kib / 1024:.1f}" for kib in self.resident)
-        return block(
-            "real agents",
-            [
-                ("faults", sum(self.faults.values())),
-                *((f"  {kind}", times) for kind, times in sorted(self.faults.items())),
-                ("agents killed", _kills(self)),
-                ("to the answer, the VSIs and the guests as before", ""),
-                *((f"  after {kind}", times) for kind, times in sorted(self.back.items())),
-                ("kill to the new agent's state file", self.restarted),
-                ("kill to guests in a living agent's mode", self.unattended),
-                ("requests for VSIs answered meanwhile", self.asked),
-                *((f"readers: {name}", times) for name, times in self.readers.items()),
-                ("resident memory of the station's agent, MiB", f"{start} at the start, {now} at the end"),
-            ],
-        )
 
 
 class Scene:
@@ -268,7 +225,6 @@ class Scene:
 
 
 KILLS = ("kill_station", "kill_station", "kill_station", "kill_switch", "kill_both")
-OUR_KILLS = frozenset((*KILLS, "kill-station-again"))
 FAULTS = (
     *KILLS,
     "restart_station",
@@ -299,12 +255,12 @@ def soak(
             station.evbagent("attach", HERE, "--name", name, "--kind", "macvlan")
         scene = Scene(station, switch, directory, seed, found, restart_s)
         scene.lldpad = None if kills else _beside(stack, station, directory)
-        _ask(station, [spec(number) for number in HELD])
+        ask(station, [spec(number) for number in HELD])
         scene.wait_until_whole("the start")
         before = _resident(station)
-        with _load(scene, seed), _readers(scene, [station, switch]):
+        with load(station, switch, found, seed), readers([station, switch], found):
             random, begun, said = Random(seed), monotonic(), monotonic()
-            while monotonic() - begun < seconds and (not kills or _kills(scene.found) < kills):
+            while monotonic() - begun < seconds and (not kills or found.kills < kills):
                 scene.befall(random.choice(KILLS if kills else FAULTS))
                 if monotonic() - said > 30:
                     said = monotonic()
@@ -317,36 +273,6 @@ def _tell(text: str) -> None:
     print(text, flush=True)
 
 
-def _kills(found: Findings) -> int:
-    return sum(times * (2 if kind == "kill_both" else 1) for kind, times in found.faults.items() if kind in OUR_KILLS)
-
-
-@contextmanager
-def _load(scene: Scene, seed: int) -> Iterator[None]:
-    """VSIs come and go, and a third party on the wire says something new all the time."""
-    over = Event()
-    threads = [
-        Thread(target=_churn, args=(scene, Random(seed + 1), over)),
-        Thread(target=_chatter, args=(scene.switch.namespace, over)),
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-
-
-def _churn(scene: Scene, random: Random, over: Event) -> None:
-    while not over.wait(random.uniform(0, 0.05)):
-        numbers = random.sample(CHURNING, 10)
-        requests = [spec(number, random.choice(("associate", "preassociate", "deassociate"))) for number in numbers]
-        with suppress(ClientError, OSError):
-            scene.found.asked += len(_ask(scene.station, requests))
-
-
 def _beside(stack: ExitStack, station: Agent, directory: Path) -> Lldpad | None:
     """Another uplink, at whose end there is lldpad, if there is one."""
     if missing("lldpad"):
@@ -356,52 +282,8 @@ def _beside(stack: ExitStack, station: Agent, directory: Path) -> Lldpad | None:
     evb = RatifiedEvb(mode="bridge", rr_capable=True, rte=10)
     lldpad = stack.enter_context(Lldpad(namespace, directory, {AT_LLDPAD: LldpadPort(evb=evb)}))
     station.wait_for_relay(BESIDE, "active", timeout=PATIENCE_S)
-    _ask(station, [spec(number, persistent=True) for number in AT_LLDPADS], BESIDE)
+    ask(station, [spec(number, persistent=True) for number in AT_LLDPADS], BESIDE)
     return lldpad
-
-
-def _ask(station: Agent, requests: list[dict[str, Any]], interface: str = HERE) -> list[dict[str, Any]]:
-    with station.namespace.entered(), Client(station.state_dir) as client, client.vsi(interface) as session:
-        session.request(requests)
-        return list(session.answers(2))
-
-
-def _chatter(namespace: Namespace, over: Event) -> None:
-    """To the nearest bridge: it has no part in EVB."""
-    mac = bytes.fromhex("0200000000cc")
-    number = 0
-    with PacketTap(namespace, THERE) as tap:
-        while not over.wait(0.01):
-            number += 1
-            words = lldpdus.tlv(6, b"revision %d" % number)
-            with suppress(OSError):
-                tap.send(lldpdus.frame(mac, lldpdus.lldpdu(mac, words), lldpdus.NEAREST_BRIDGE))
-
-
-@contextmanager
-def _readers(scene: Scene, agents: list[Agent]) -> Iterator[None]:
-    processes = [
-        agent.namespace.popen(
-            [sys.executable, "-m", "tests.soak.reader", str(agent.state_dir)],
-            stdout=subprocess.PIPE,
-            env=environment(),
-            cwd=ROOT,
-        )
-        for agent in agents
-    ]
-    try:
-        yield
-        for process in processes:
-            process.terminate()
-            printed, _ = process.communicate(timeout=PATIENCE_S)
-            seen = json.loads(printed)
-            if faults := seen.pop("faults"):
-                raise Broken(f"a reader: {faults}")
-            for key, value in seen.items():
-                scene.found.readers[key] = scene.found.readers.get(key, 0) + value
-    finally:
-        for process in processes:
-            end(process)
 
 
 def _uplink(document: dict[str, Any] | None, name: str) -> dict[str, Any] | None:

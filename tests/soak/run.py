@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from time import time
 
 from tests.soak import real, virtual
+from tests.soak.findings import Broken, Findings
 from tests.support.namespaces import NamespacesUnavailable, leave_host
 
 SECONDS = 240.0
@@ -63,7 +64,7 @@ def _real(arguments: Namespace) -> int:
         return 1
     seconds = float("inf") if arguments.kills else arguments.seconds
     with TemporaryDirectory() as directory:
-        findings = real.Findings()
+        findings = Findings()
         try:
             real.soak(
                 Path(directory),
@@ -73,7 +74,7 @@ def _real(arguments: Namespace) -> int:
                 kills=arguments.kills,
                 restart_s=arguments.restart_delay,
             )
-        except (real.Broken, AssertionError) as error:
+        except (Broken, AssertionError) as error:
             print(f"{findings}\n\nFAILED\n{error}")
             return 1
     print(findings)
