@@ -15,7 +15,7 @@ from protocols.vdp.bridgevsi import State
 from protocols.vdp.policy import BridgePolicy
 from protocols.vdp.rules import PolicyRules, Rule
 from protocols.vdp.status import VsiState
-from protocols.vdp.vsi import Mode, Response, VsiTlv
+from protocols.vdp.vsi import Mode, Response, VsiId, VsiTlv
 from tests.soak.report import Times
 from tests.support import lldpdus
 from tests.support.mutated import captured_frames, tamper
@@ -291,19 +291,19 @@ class Life(Story):
             return False
         return {key: state for key, (state, _) in held(self.station).items()} == self._expected()
 
-    def _expected(self) -> dict[object, VsiState]:
+    def _expected(self) -> dict[VsiId, VsiState]:
         """The VSIs that are wanted, and that the policy grants."""
         if not self._common_edition:
             return {}
         index = BridgePolicy(self.rules)
         draft = self.station.stack.edge.edition == "draft"
-        granted = {}
+        granted: dict[VsiId, VsiState] = {}
         for number, asked in self.wanted.items():
             if draft and any(not entry.vid for entry in asked.filters.entries):
                 continue  # there no VID can be left to the switch
             if index.decide("bridge", asked).response is Response.SUCCESS:
                 granted[vsi_id(number)] = VsiState.after(asked.mode)
-        return dict(granted)
+        return granted
 
     @property
     def _common_edition(self) -> bool:

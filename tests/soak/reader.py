@@ -67,8 +67,8 @@ class Reader:
             return
         if self._random.random() < VALIDATED:
             self.seen["validated"] += 1
-            for error in self._validator.iter_errors(document):
-                self._fault(f"the schema: {error.message[:300]}")
+            for wrong in self._validator.iter_errors(document):
+                self._fault(f"the schema: {wrong.message[:300]}")
 
     def _fault(self, text: str) -> None:
         if len(self.faults) < MOST_FAULTS:
