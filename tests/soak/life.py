@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from random import Random
 
+from protocols.dcbx.settings import DcbxSettings, Dialect
+from protocols.dcbx.settings import State as DcbxState
 from protocols.edgeroles import BridgeEdge
 from protocols.evb.status import EvbCapability, EvbParameters, Role
 from protocols.frame import Scope
@@ -18,6 +20,7 @@ from protocols.vdp.status import VsiState
 from protocols.vdp.vsi import Mode, Response, VsiId, VsiTlv
 from tests.soak.report import Times
 from tests.support import lldpdus
+from tests.support.dcbx import FCOE, OTHERS, ROCE, SHARED, willing
 from tests.support.mutated import captured_frames, tamper
 from tests.support.story import EDITIONS, LONGEST_SILENCE, STEPS, Step, Story
 from tests.support.vsis import Client, held, same, vsi, vsi_id
@@ -48,6 +51,7 @@ MORE_STEPS = (
     "hostile",
     "restart",
     "forget",
+    "dcbx",
 )
 CALM = "calm"
 DAY_OVER = "day over"
@@ -69,6 +73,8 @@ RULES = (
     PolicyRules(default=Rule(delay=SECOND)),
     PolicyRules(default=Rule(response=Response.INSUFFICIENT_RESOURCES)),
 )
+SERVER = willing(DcbxSettings(ets=OTHERS, recommended=OTHERS, pfc=0b0001, apps=(ROCE,)))
+SWITCH = DcbxSettings(ets=SHARED, recommended=SHARED, pfc=0b1000, apps=(FCOE,))
 EVERYWHERE = dict.fromkeys(Scope, AdminStatus.TX_AND_RX)
 ALL = EvbCapability.RTE | EvbCapability.ECP | EvbCapability.VDP
 
@@ -155,14 +161,16 @@ class Life(Story):
             "admin_status": EVERYWHERE,
             "parameters": EvbParameters(capabilities=ALL, max_vsis=4096, rka=keep_alive),
         }
+        dialect = draw.choice((None, *Dialect))
         sequences = {end.name: FirstSequences(f"{end.name} {seed}") for end in self.wire.ends}
 
         def a_station() -> PortStack:
             settings = port_settings(STATION_MAC, editions=EDITIONS[first], **self._settings)  # type: ignore[arg-type]
-            return CountedStack(Role.STATION, settings, sequences["station"])
+            return CountedStack(Role.STATION, replace(settings, dcbx=SERVER), sequences["station"])
 
         def a_bridge() -> PortStack:
             settings = port_settings(BRIDGE_MAC, editions=EDITIONS[second], **self._settings)  # type: ignore[arg-type]
+            settings = replace(settings, dcbx=replace(SWITCH, dialect=dialect))
             self.policy = BridgePolicy(self.rules)
             return CountedStack(Role.BRIDGE, settings, sequences["bridge"], self.policy, "bridge")
 
@@ -228,6 +236,8 @@ class Life(Story):
                 self._misled_until = self.wire.now + (LONGEST_TTL + 1) * SECOND
             case "restart":
                 self.starts(end)
+            case "dcbx" if self.station.machine is not None:
+                self.wire.settings(self.station, dcbx=None if self.station.stack.settings.dcbx else SERVER)
             case "forget":
                 self.wanted.clear()
                 self.starts(self.station)
@@ -287,9 +297,19 @@ class Life(Story):
         self._calms_down(0)
 
     def _agreed(self) -> bool:
-        if not self.consistent or not same(self.station, self.bridge):
+        if not self.consistent or not same(self.station, self.bridge) or not self._dcbx_agreed:
             return False
         return {key: state for key, (state, _) in held(self.station).items()} == self._expected()
+
+    @property
+    def _dcbx_agreed(self) -> bool:
+        """The station is willing, and has what the switch says; or it is switched off."""
+        here, there = (end.stack.dcbx.result for end in (self.station, self.bridge))
+        assert there is not None
+        if here is None:
+            return there.state is DcbxState.ALONE
+        pfc = {here.pfc.operational, there.pfc.operational}
+        return pfc == {SWITCH.pfc} and here.ets.operational == SWITCH.ets
 
     def _expected(self) -> dict[VsiId, VsiState]:
         """The VSIs that are wanted, and that the policy grants."""
@@ -349,7 +369,10 @@ class Life(Story):
             other = {key.octets.hex()[-2:]: str(value) for key, (value, _) in held(self.bridge).items()}
             wanted = {number: str(tlv.mode) for number, tlv in self.wanted.items()}
             relays = f"relay {self.station.relay}/{self.bridge.relay}, hairpin {self.bridge.hairpin}"
-            raise Broken(f"{what}; {relays}, wanted {wanted}, station {state}, bridge {other}")
+            dcbx = [
+                result and result.state for result in (self.station.stack.dcbx.result, self.bridge.stack.dcbx.result)
+            ]
+            raise Broken(f"{what}; {relays}, DCBX {dcbx}, wanted {wanted}, station {state}, bridge {other}")
 
     def _forget_what_was(self) -> None:
         """So that it is not this story that grows."""
