@@ -48,7 +48,8 @@ KEPT_STREAMS = 64
 """So many more for those who may change something."""
 MAX_LONG_ANSWERS = 256
 KEPT_LONG_ANSWERS = 64
-MAX_LONG_OCTETS = 64 << 20
+MAX_LONG_OCTETS = 32 << 20
+KEPT_LONG_OCTETS = 32 << 20
 """Of answers that have not been read; a longer one is given when there is no other."""
 MOST_EVENTS_S, SHARE_OF_EVENTS = 0.1, 0.5
 """To give events to those who watch: so much at once, and so much of the time."""
@@ -346,9 +347,11 @@ class ControlServer:
 
     def _long_answer(self, body: bytes, permitted: bool) -> int:
         """A descriptor to read it from."""
-        limit = min(MAX_LONG_ANSWERS, _open_files() // 8) + (KEPT_LONG_ANSWERS if permitted else 0)
+        most, most_octets = min(MAX_LONG_ANSWERS, _open_files() // 8), MAX_LONG_OCTETS
+        if permitted:
+            most, most_octets = most + KEPT_LONG_ANSWERS, most_octets + KEPT_LONG_OCTETS
         octets = sum(answer.octets for answer in self._long_answers)
-        if len(self._long_answers) >= limit or (octets and octets + len(body) > MAX_LONG_OCTETS):
+        if len(self._long_answers) >= most or (octets and octets + len(body) > most_octets):
             self._refused += 1
             raise ControlError("others have not read their answers, and there is no room for one more: ask again later")
         answer = LongAnswer(body, self._let_go)

@@ -600,11 +600,15 @@ def test_long_answers_that_are_not_read_are_bounded_and_members_find_room(
 
 def test_octets_of_long_answers_that_are_not_read_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "MAX_LONG_OCTETS", 2_500_000)
+    monkeypatch.setattr(control, "KEPT_LONG_OCTETS", 1_000_000)
 
     async def test(server: ControlServer, handler: Handler) -> None:
         client = Raw(tmp_path)
         held = [await long_answer(client), await long_answer(client)]
         assert "not read their answers" in (await client.ask(op="show", what="neighbors"))["error"]
+        member = Raw(tmp_path, at="change.sock")
+        held.append(await long_answer(member))
+        assert "not read their answers" in (await member.ask(op="show", what="neighbors"))["error"]
         for answer in held:
             answer.close()
         while server._long_answers:
