@@ -427,6 +427,13 @@ def test_too_much(libvirt: Libvirt, monkeypatch: pytest.MonkeyPatch) -> None:
     assert libvirt.ask(3, Mode.DEASSOCIATE) == 0
 
 
+def test_more_than_can_be_remembered(libvirt: Libvirt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evbagent.vsiroom.MOST_WANTED", 2)
+    assert [libvirt.ask(number) for number in (1, 2, 3)] == [0, 0, 12]
+    assert libvirt.ask(1) == 0, "what is remembered may be asked for again"
+    libvirt.rig.check_counts()
+
+
 Change = Callable[[VsiQuery], VsiQuery]
 
 
