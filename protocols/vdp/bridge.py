@@ -107,9 +107,12 @@ class VdpBridge:
         return self._take_effects()
 
     def reconsider(self, now: Instant) -> list[VdpEffect]:
-        """The policy has changed: what it would not grant any more is taken away."""
+        """The policy has changed: what it would not grant any more is taken away, what it ponders is asked anew."""
         for vsi in list(self.vsis.values()):
-            if vsi.state is State.WAIT and vsi.granted is not None:
+            if vsi.state is State.PROCESS:
+                self._decisions.pop(vsi.request.vsi_id, None)
+                self._ask_manager(vsi, now)
+            elif vsi.state is State.WAIT and vsi.granted is not None:
                 decision = self._decide(replace(vsi.granted, filters=vsi.filters))
                 if decision.response is not Response.SUCCESS:
                     self._put(vsi, Input.WITHDRAW, now, News(reason=f"the policy has changed: {decision.reason}"))

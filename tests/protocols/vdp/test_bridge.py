@@ -446,6 +446,24 @@ def test_policy_that_changes() -> None:
     assert bench.vsi_state is VsiState.ASSOCIATED
 
 
+def test_a_decision_that_is_pending_is_made_by_the_new_policy() -> None:
+    """Else the VSI would be granted when its time has come, and nobody would look at it again."""
+    bench = Bench(PolicyRules(default=SLOW))
+    bench.hear(asking())
+    assert bench.state is State.PROCESS
+    bench.policy.replace(PolicyRules(default=Rule(response=Response.OTHER_FAILURE)))
+    bench.do(bench.bridge.reconsider(bench.now))
+    (refusal,) = bench.deliver()
+    assert refusal.response is Response.OTHER_FAILURE and not bench.bridge.vsis
+    assert bench.bridge.next_deadline() is None and not list(bench.policy.holdings())
+    bench.policy.replace(PolicyRules(default=SLOW))
+    bench.hear(asking())
+    bench.policy.replace(PolicyRules())
+    bench.do(bench.bridge.reconsider(bench.now))
+    (granted,) = bench.deliver()
+    assert granted.response is Response.SUCCESS and bench.state is State.WAIT
+
+
 def test_resources_come_back() -> None:
     bench = Bench(PolicyRules(capacity=2))
     bench.hear(*(asking(number=number) for number in range(3)))
