@@ -79,7 +79,7 @@ def campaign(seed: int, seconds: float, step: int = 1) -> Summary:
         failure = _play(life, steps, until)
         _take_in(summary, life, number)
         if failure is not None:
-            shortest = _shortened(number, steps[: failure[0] + 1])
+            shortest = shortened(number, steps[: failure[0] + 1])
             summary.failure = _in_words(number, failure[1], shortest)
             break
         before = before or resident()
@@ -124,7 +124,7 @@ def _play(life: Life, steps: Sequence[Step], until: float = float("inf")) -> tup
     return None
 
 
-def _shortened(seed: int, steps: list[Step]) -> list[Step]:
+def shortened(seed: int, steps: list[Step]) -> list[Step]:
     """Fewer steps that fail as well: larger parts are left out, then smaller ones, as long as there is time."""
     until = monotonic() + SHRINKING_S
     size = len(steps) // 2

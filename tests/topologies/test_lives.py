@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from protocols.timers import SECOND
+from tests.soak import virtual
 from tests.soak.life import DAY_OVER, Broken, Life, drawn
 from tests.support.story import Step
 from tests.support.vsis import held, vsi
@@ -41,3 +42,20 @@ def test_what_does_not_hold_is_seen(what: str, failure: str) -> None:
             life.policy.decide("bridge", vsi(5))
     with pytest.raises(Broken, match=failure):
         life.happens(Step("calm", 0, 0, 0))
+
+
+def test_of_a_failure_little_is_left_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fragile:
+        """Cannot stand a link that goes down when somebody was killed before."""
+
+        def __init__(self, seed: int) -> None:
+            self.seen: list[str] = []
+
+        def happens(self, step: Step) -> None:
+            assert step.what != "cable" or "kill" not in self.seen, "it is over"
+            self.seen.append(step.what)
+
+    monkeypatch.setattr(virtual, "Life", Fragile)
+    steps = drawn(Random(1), 24 * 3600 * SECOND)
+    assert len(steps) > 50
+    assert [step.what for step in virtual.shortened(1, steps)] == ["kill", "cable"]
