@@ -34,6 +34,9 @@ class PidFile:
             self._let_go()
         if self._descriptor is None:
             self._descriptor = self._open()
+            if not self._is_there():
+                self._let_go()
+                raise PermissionError("somebody has removed it, and it cannot be made anew")
         holder = self._read()
         if holder == number and holder == self._number:
             return
@@ -46,10 +49,13 @@ class PidFile:
         self._number = number
 
     def withdraw(self) -> None:
-        """Remove the file if it is still ours."""
-        if self.is_ours:
-            with suppress(OSError):
+        """Remove the file if it is still ours; where it cannot be removed, leave no number in it."""
+        if self._descriptor is not None and self.is_ours:
+            try:
                 self.path.unlink()
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(self._descriptor, 0)
         self._let_go()
 
     def _open(self) -> int:
@@ -65,10 +71,14 @@ class PidFile:
         return descriptor
 
     def _is_there(self) -> bool:
-        """Whether the path still leads to the file that we hold."""
+        """Whether the path still leads to the file that we hold, and leads others to it as well.
+
+        Where the file is a mount in a namespace of ours, the path leads there when it has long been removed outside.
+        """
         assert self._descriptor is not None
         try:
-            return os.path.samestat(os.stat(self.path), os.fstat(self._descriptor))
+            held = os.fstat(self._descriptor)
+            return held.st_nlink > 0 and os.path.samestat(os.stat(self.path), held)
         except OSError:
             return False
 

@@ -1,6 +1,7 @@
 """The pid file that libvirt reads, and those who want it as well; who may ask; what is complained of."""
 
 import fcntl
+from errno import EBUSY
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,30 @@ def test_it_is_looked_after(file: PidFile, proc: Path) -> None:
         file.publish(NUMBER)
     file.withdraw()
     assert file.path.read_text() == f"{OTHER}\n"
+
+
+def test_where_it_cannot_be_removed_no_number_is_left(file: PidFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the unit's sandbox, where the file is a mount."""
+
+    def refuse(_path: Path) -> None:
+        raise OSError(EBUSY, "Device or resource busy")
+
+    file.publish(NUMBER)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    file.withdraw()
+    assert file.path.read_text() == ""
+
+
+def test_removed_outside_of_the_sandbox(file: PidFile, tmp_path: Path) -> None:
+    """The path there still leads to what nobody else can find: as by a link to an open file here."""
+    with (tmp_path / "removed").open("w") as held:
+        file.path.symlink_to(f"/proc/self/fd/{held.fileno()}")
+        file.publish(NUMBER)
+        assert file.is_ours
+        (tmp_path / "removed").unlink()
+        assert not file.is_ours
+        with pytest.raises(OSError, match="somebody has removed it"):
+            file.publish(NUMBER)
 
 
 def test_no_place_for_it(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -17,9 +18,11 @@ from evbagent.observe import CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SYS_PTRACE
 from evbagent.statefile import read_state
 from tests.support.agent import Agent, neighbors
 from tests.support.booted import HOME, Booted, agent_tree
-from tests.support.namespaces import Namespace, NamespacesUnavailable, PacketTap, link_pair, wait_until
+from tests.support.namespaces import Namespace, NamespacesUnavailable, PacketTap, end, link_pair, wait_until
 from tests.support.require import impossible
 from tests.support.rig import BRIDGE_MAC, STATION_MAC
+from tests.support.vdpdus import ASSOCIATE, DEASSOCIATE, MAC_VID, VsiOctets
+from tests.support.vdptool import LibvirtMessages, published
 
 pytestmark = pytest.mark.system
 
@@ -390,6 +393,70 @@ def test_other_programs_are_named_by_a_drop_in(service: Service) -> None:
     with drop_in(service, "processes"):
         assert service.capabilities() == {CAP_DAC_READ_SEARCH, CAP_NET_RAW, CAP_NET_ADMIN, CAP_SYS_PTRACE}
         assert look() == "systemd\n"
+
+
+def stands_in_the_pid_file(service: Service) -> bool:
+    """A process's port ids have its number in the lower 22 bits."""
+    return published(service.machine) & 0x3FFFFF == service.pid
+
+
+def test_in_lldpads_place_by_a_drop_in(service: Service, switch: Agent) -> None:
+    """libvirt is answered out of the sandbox, also by the next process, and the pid file goes with the service."""
+    machine = service.machine
+    vsi = VsiOctets(
+        kind=ASSOCIATE,
+        status=0,
+        manager=bytes([11]).ljust(16, b"\0"),
+        type_id=7,
+        version=1,
+        vsi_id=UUID(INSTANCE).bytes,
+        filter_format=MAC_VID,
+        entries=(bytes([0x52, 0x54, 0, 0, 0, 1, 0, 0]),),
+    )
+    pid_file = machine.file("/run/lldpad.pid")
+    service.config.write_text(CONFIG + "[libvirt]\nenabled = true\n")
+    with drop_in(service, "libvirt"):
+        service.wait_for_relay("up0", "active")
+        with LibvirtMessages(machine, "up0") as libvirt:
+            assert stands_in_the_pid_file(service)
+            assert libvirt.ask(vsi) == 0
+            wait_until(lambda: libvirt.poll()[INSTANCE] == 0, "the switch has associated it")
+            switch.evbagent("switch", "deassociate", "--all", "sw0")
+            assert libvirt.notification() == INSTANCE
+            former = service.pid
+            service.signal(signal.SIGKILL)
+            service.wait_for_another(former)
+            wait_until(lambda: vsi_states(service, "up0") == {INSTANCE: "associated"}, "the VSI is associated")
+            assert stands_in_the_pid_file(service)
+            assert libvirt.poll()[INSTANCE] == 0
+            assert libvirt.ask(vsi, DEASSOCIATE) == 0
+            wait_until(lambda: not vsi_states(switch, "sw0"), "the switch has let it go")
+        assert service.stop() == 0
+        assert not pid_file.exists()
+
+
+def test_a_live_lldpads_pid_file_stays_its_own(service: Service) -> None:
+    """It is root's, and was started by hand, so systemd does not end it."""
+    machine = service.machine
+    pid_file = machine.file("/run/lldpad.pid")
+    machine.run("cp /bin/sleep /run/lldpad")
+    lldpad = machine.popen(["/run/lldpad", "60"])
+    service.config.write_text(CONFIG + "[libvirt]\nenabled = true\n")
+    try:
+        number = wait_until(lambda: machine.run("pgrep -x lldpad", check=False).stdout, "it runs")
+        pid_file.write_text(number)
+        with drop_in(service, "libvirt"):
+            wait_until(lambda: f"lldpad (pid {number.strip()}) is running" in machine.log(FULL), "it is said")
+            service.stop()
+            assert pid_file.read_text() == number
+            service.start()
+            machine.run(["kill", number.strip()])
+            wait_until(lambda: stands_in_the_pid_file(service), "the file is the agent's")
+            service.stop()
+            assert not pid_file.exists()
+    finally:
+        end(lldpad)
+        pid_file.unlink(missing_ok=True)
 
 
 def test_observing_it_sends_and_changes_nothing(service: Service, switch: Agent) -> None:
