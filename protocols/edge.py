@@ -17,7 +17,7 @@ from protocols.ecp.receive import EcpReceive, ReceiveStatistics
 from protocols.ecp.transmit import EcpTransmit, TransmitStatistics
 from protocols.errors import DecodeError
 from protocols.frame import EthernetFrame
-from protocols.timers import Instant
+from protocols.timers import SECOND, Instant
 from protocols.vdp.bridge import BridgeSettings, VdpBridge
 from protocols.vdp.draft import DRAFT as VDP_DRAFT
 from protocols.vdp.edition import Edition as VdpEdition
@@ -28,6 +28,9 @@ from protocols.vdp.status import VdpEffect
 MILLISECOND = 1000
 # 2 ms are enough on an idle machine, 10 ms were on a busy one.
 STRICT_GAP = 20 * MILLISECOND
+# A peer that acknowledges nothing gets the next ECPDU after the time that it had for an acknowledgement, and twice that
+# each time, up to this: with the least RTE it would be a thousand frames a second for as long as its LLDPDU is valid.
+LONGEST_PAUSE = SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ class Edge(ABC):
         self._first_sequence = first_sequence
         self._agreement: Agreement | None = None
         self._not_before: Instant = 0
+        self._pause: Instant = 0  # after the next ECPDU that is given up; 0: as long as its acknowledgement has
         self._start("ratified")
 
     @property
@@ -202,7 +206,7 @@ class Edge(ABC):
         self.transmit = EcpTransmit(form.ecp, self._first_sequence(), retries, rte, self.transmitted)
         self.receiver = EcpReceive(form.ecp, self.received)
         self.peer = Peer.UNKNOWN
-        self._not_before = 0
+        self._not_before = self._pause = 0
 
     def _deliver(self, payload: bytes, effects: list[EdgeEffect], now: Instant) -> None:
         try:
@@ -224,8 +228,13 @@ class Edge(ABC):
                 effects.append(self._frame(FORMS[self.edition].ecp.encode(ecpdu)))
             case Delivered():
                 self._not_before = now + self._gap
+                self._pause = 0
                 effects += self.vdp.delivered(now)
             case GaveUp():
+                rte = self._agreement.rte if self._agreement else 0
+                pause = self._pause or FORMS[self.edition].ecp.ack_timer(rte)
+                self._not_before = now + min(pause, LONGEST_PAUSE)
+                self._pause = min(2 * pause, LONGEST_PAUSE)
                 effects += self.vdp.gave_up(now)
 
     def _pump(self, effects: list[EdgeEffect], now: Instant) -> None:

@@ -155,6 +155,25 @@ def test_switch_that_restarts_is_asked_at_once() -> None:
     assert wire.run_until(lambda: len(held(switch)) == 50) < 100 * MILLISECOND
 
 
+@EDITIONS
+@pytest.mark.parametrize("rte", [8, 10, 14])
+def test_switch_that_is_away_is_not_flooded(edition: Edition, rte: int) -> None:
+    """However short the time that it has for an acknowledgement: until its LLDPDU is too old nobody knows."""
+    wire, host, switch, client = joined(edition, parameters=EvbParameters(rte=rte, capabilities=ALL))
+    client.associate(range(50))
+    wire.run_until(client.all_answered)
+    wire.kill(switch)
+    client.associate([50])
+    wire.run(3 * SECOND)
+    before = ecpdus(wire)
+    wire.run(10 * SECOND)
+    assert 0 < ecpdus(wire) - before <= 50, "an ECPDU a second, four times each"
+    wire.start(switch)
+    wire.run_until(lambda: len(held(switch)) == 50, 5 * SECOND)
+    wire.run(100 * MILLISECOND)
+    assert same(host, switch)
+
+
 def test_switch_that_forgot() -> None:
     """Its keep-alive is a whole request, so it learns again."""
     wire, host, switch, client = joined()
