@@ -178,14 +178,25 @@ def _eight(words: Words, parse: Callable[[Word], int], where: str, what: str) ->
     key = _number(what, 7)
     values = {word: _checked(parse, value, f"{where}: {what} {word}") for word, value in _split(words, where)}
     rest = values.pop(ALL, 0)
-    numbered = {_checked(key, word, where): value for word, value in values.items()}
+    numbered = dict(_once([(_checked(key, word, where), value) for word, value in values.items()], where))
     return _of([numbered.get(number, rest) for number in range(8)])
 
 
 def _pairs(words: Words, key: Callable[[Word], int], value: Callable[[Word], int], where: str) -> list[tuple[int, int]]:
-    return [
+    pairs = [
         (_checked(key, one, where), _checked(value, other, f"{where}: {one}")) for one, other in _split(words, where)
     ]
+    return _once(pairs, where)
+
+
+def _once(pairs: list[tuple[int, int]], where: str) -> list[tuple[int, int]]:
+    """The same; a number that is there twice, in whatever spelling, is an error."""
+    seen: set[int] = set()
+    for number, _ in pairs:
+        if number in seen:
+            raise ValueError(f"{where}: {number} is there twice")
+        seen.add(number)
+    return pairs
 
 
 def _split(words: Words, where: str) -> list[tuple[str, Word]]:
