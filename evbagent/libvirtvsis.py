@@ -24,9 +24,10 @@ from protocols.vdp.filter import FilterEntry
 from protocols.vdp.status import Outcome, VsiChanged, VsiState, VsiStatus
 from protocols.vdp.vsi import Mode, Response, VsiId, VsiIdFormat, VsiTlv, manager_text
 
-HOLD_S = 0.05
-"""So long the first look at a request waits for what comes of it: libvirt's next one is 125 ms away, and a switch that
-is not busy answers in less than 10. libvirt waits for 2 s, and then for ever, so it is not for long."""
+HOLD_S = 0.125
+"""So long the first look at a request waits for what comes of it. libvirt looks again so long after each answer: with
+any other time a switch that is slower than that would be found later than if no look waited. A switch that is not busy
+answers in less than 10 ms. libvirt waits for 2 s, and then for ever, so it is not for long."""
 
 AGREEMENT_S = 5.0
 """So long a guest that is being started waits for its uplink's switch to be heard."""

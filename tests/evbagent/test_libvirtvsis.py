@@ -127,6 +127,31 @@ def test_a_guest_is_started(libvirt: Libvirt) -> None:
     assert not libvirt.rig.clock.pending
 
 
+@pytest.mark.parametrize("answered_ms", [1, 49, 51, 100, 124, 126, 200, 249, 251, 900])
+def test_no_switch_is_so_slow_that_looks_without_waiting_would_have_found_it_sooner(
+    libvirt: Libvirt, answered_ms: int
+) -> None:
+    """libvirt looks at once, and again 125 ms after each answer; lldpad answers each look at once."""
+    without = next(look for look in range(0, 2_000, 125) if look >= answered_ms)
+    libvirt.ask()
+    request = libvirt.rig.request()
+    answers: list[int | None] = []
+    look_ms = 0
+    for now_ms in range(without + 1):
+        if now_ms == answered_ms:
+            libvirt.grant(request)
+            libvirt.rig.clock.pass_by()
+        if now_ms == look_ms and not libvirt.vsis.hold("eth0", ONE, lambda: answers.append(libvirt.look()[1])):
+            answers.append(libvirt.look()[1])
+        if answers:
+            if answers.pop() is not PENDING:
+                assert now_ms >= answered_ms
+                return
+            look_ms = now_ms + 125
+        libvirt.rig.clock.pass_by(0.001)
+    raise AssertionError(f"not found after {without} ms")
+
+
 def test_the_first_look_waits_a_little(libvirt: Libvirt) -> None:
     """A switch that is not busy answers long before libvirt looks again."""
     answers: list[dict[int, int | None]] = []
