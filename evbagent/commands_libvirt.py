@@ -64,6 +64,8 @@ def hook(arguments: argparse.Namespace) -> int:
 
     try:
         document = read(_octets("-"))
+    except OSError as error:
+        return complain(f"guest {arguments.guest}: {error.strerror}")
     except DocumentError as error:
         return complain(f"guest {arguments.guest}: {error}")
     # Where nothing is refused, nothing is waited for.

@@ -296,6 +296,17 @@ def test_a_guest_that_comes_in(teller: Teller, operation: str, hook: Hook) -> No
     assert hook(domain(VEPA), "--adapt", operation=operation) == (0, "", "")
 
 
+def test_the_hook_without_standard_input(teller: Teller, capsys: pytest.CaptureFixture[str]) -> None:
+    before = os.dup(0)
+    try:
+        os.close(0)
+        status = main(["libvirt", "hook", "--", "guest0", "prepare", "begin", "-"])
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+    assert status == 1 and capsys.readouterr().err == "evbagent: guest guest0: Bad file descriptor\n"
+
+
 def test_the_hook_fails_without_a_no(teller: Teller, hook: Hook) -> None:
     """What it cannot read it does not refuse."""
     teller.say(eth0="inactive")
