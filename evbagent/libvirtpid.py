@@ -9,6 +9,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from re import match
+from stat import S_ISREG
 
 MOST_OCTETS = 64
 NAME = "lldpad"
@@ -61,6 +62,8 @@ class PidFile:
     def _open(self) -> int:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
         try:
+            if not S_ISREG(os.fstat(descriptor).st_mode):
+                raise PermissionError("it is no regular file")
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)

@@ -1,6 +1,7 @@
 """The pid file that libvirt reads, and those who want it as well; who may ask; what is complained of."""
 
 import fcntl
+import os
 from errno import EBUSY
 from pathlib import Path
 
@@ -115,6 +116,18 @@ def test_removed_outside_of_the_sandbox(file: PidFile, tmp_path: Path) -> None:
         assert not file.is_ours
         with pytest.raises(OSError, match="somebody has removed it"):
             file.publish(NUMBER)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_what_is_no_file(file: PidFile, number: int) -> None:
+    """It is said each time, and neither looking after it nor the end stumbles over it."""
+    os.mkfifo(file.path) if number else file.path.mkdir()
+    for _ in range(2):
+        assert not file.is_ours
+        with pytest.raises(OSError, match=r"no regular file|Is a directory"):
+            file.publish(NUMBER)
+    file.withdraw()
+    assert file.path.exists()
 
 
 def test_no_place_for_it(tmp_path: Path) -> None:
