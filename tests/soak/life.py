@@ -59,6 +59,7 @@ PAUSES = (0, 40, MILLISECOND, 300 * MILLISECOND, SECOND, 7 * SECOND, 31 * SECOND
 SLEEPS = (SECOND, 20 * SECOND, 150 * SECOND, 3600 * SECOND, 9 * 3600 * SECOND)
 CALMS = (0, 0, 0, 600 * SECOND, 3600 * SECOND)
 MOST_FAULTS_AT_ONCE = 12
+LATE = 700
 VSIS = 8
 BAD_TYPE = 9
 LONGEST_TTL = 121
@@ -147,6 +148,7 @@ class Life(Story):
         )
         first, second = draw.randrange(len(EDITIONS)), draw.randrange(len(EDITIONS))
         super().__init__(weather, seed, first, second)
+        self.station.late = LATE
         self.told = Told(Counter(), Times())
         self.rules = PolicyRules()
         self.policy = BridgePolicy()

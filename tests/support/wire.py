@@ -193,8 +193,9 @@ class Sent:
 class End:
     """One port at the wire, run as the driver runs it. `machine` is None while no agent runs there.
 
-    `hairpin` is the port's flag, which outlives the agent. `refusal`: why the port cannot be switched just now, to the
-    values in `refused`.
+    `late`: microseconds by which its timers fire late; two ends whose timers always fire in the same moment are found
+    nowhere. `hairpin` is the port's flag, which outlives the agent. `refusal`: why the port cannot be switched just
+    now, to the values in `refused`.
     """
 
     name: str
@@ -204,6 +205,7 @@ class End:
     refusal: str | None = None
     refused: tuple[bool, ...] = (True, False)
     able: bool | None = None
+    late: int = 0
     switched: list[tuple[Instant, bool]] = field(default_factory=list)
     events: list[tuple[Instant, Event]] = field(default_factory=list)
     confirmed: list[tuple[Instant, Confirm]] = field(default_factory=list)
@@ -378,9 +380,9 @@ class Wire:
         return next(end for end in self.ends if end.name == name)
 
     def _next(self) -> Instant | None:
-        deadlines = [end.machine.next_deadline() for end in self.awake if end.machine is not None]
+        deadlines = [(end.machine.next_deadline(), end.late) for end in self.awake if end.machine is not None]
         arrivals = [self._in_flight[0][0]] if self._in_flight else []
-        return min([due for due in deadlines if due is not None] + arrivals, default=None)
+        return min([due + late for due, late in deadlines if due is not None] + arrivals, default=None)
 
     def _step(self, due: Instant) -> None:
         self.now = max(self.now, due)
@@ -391,7 +393,7 @@ class Wire:
         for end in self.awake:
             assert end.machine is not None
             deadline = end.machine.next_deadline()
-            if deadline is not None and deadline <= self.now:
+            if deadline is not None and deadline + end.late <= self.now:
                 self._execute(end, end.machine.advance(self.now))
                 after = end.machine.next_deadline()
                 assert after is None or after > self.now, "a deadline that stays due would keep the driver busy"
