@@ -284,13 +284,8 @@ def _relay(uplink: "dict[str, Any] | None") -> str:
 
 def _age(uplink: "dict[str, Any] | None") -> int:
     """How long ago, in microseconds, the uplink's answer became what it is; 0 if that cannot be told."""
-    from datetime import UTC, datetime
-
-    try:
-        since = datetime.fromisoformat(str(_forwarding(uplink).get("since")))
-        return max(0, int((datetime.now(UTC) - since).total_seconds() * 1e6))
-    except (ValueError, TypeError):
-        return 0
+    since = _forwarding(uplink).get("since-boottime-us")
+    return max(0, boottime() - since) if isinstance(since, int) else 0
 
 
 def _parent(route: "RouteSocket", interface: str, name: str) -> "Link":

@@ -35,7 +35,7 @@ from evbagent.state import Pieces, StateWriter
 from evbagent.teller import Teller
 from evbagent.uplinks import first_sequence, is_uplink, port_settings
 from evbagent.version import VERSION
-from evbagent.view import PortView, forwarding_mode, utc
+from evbagent.view import PortView, forwarding_mode
 from evbagent.vsiservice import VsiService
 from evbagent.watchdog import Watchdog
 from protocols.evb.status import Role
@@ -172,7 +172,7 @@ class Daemon:
             self._host.forget(link.index)
             self._dcbx.forget(link.index)
             return
-        port = Port(self._route, link, role, stack, utc(boottime()), may_change=not self._options.observe)
+        port = Port(self._route, link, role, stack, boottime(), may_change=not self._options.observe)
         self._ports[link.index] = port
         port.driver = PortDriver(
             asyncio.get_running_loop(),
@@ -237,7 +237,7 @@ class Daemon:
     def _indicate(self, port: Port, event: Event) -> None:
         match event:
             case ForwardingChanged(_, new):
-                port.since = utc(boottime())
+                port.since = boottime()
                 self._attachments.answer(port.link.index, forwarding_mode(port.stack), new.reason)
                 self._teller.relay(port, event)
             case NeighborEvent():

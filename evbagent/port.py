@@ -17,6 +17,7 @@ from protocols.evb.bridge import SetRelay
 from protocols.evb.status import Role
 from protocols.port import RelayAble, RelaySet, Shutdown
 from protocols.stack import PortStack
+from protocols.timers import Instant
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Port:
     link: Link
     role: Role
     stack: PortStack
-    since: str
+    since: Instant
     may_change: bool = True
     driver: PortDriver | None = None
     hairpin: HairpinPort | None = None

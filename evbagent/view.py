@@ -18,6 +18,7 @@ from protocols.evb.status import Role
 from protocols.frame import format_mac
 from protocols.lldp.agent import LldpAgent
 from protocols.stack import PortStack
+from protocols.timers import Instant
 
 Json = dict[str, Any]
 
@@ -47,7 +48,7 @@ class PortView:
     link: Link
     role: Role
     stack: PortStack
-    forwarding_since: str
+    forwarding_since: Instant
     bridge_port: BridgePortView | None
     warnings: tuple[str, ...]
     dcbx: Json | None = None
@@ -99,7 +100,8 @@ def forwarding_document(port: PortView) -> Json:
         "reflective-relay": str(forwarding.relay),
         "edition": forwarding.edition,
         "reason": forwarding.reason,
-        "since": port.forwarding_since,
+        "since": utc(port.forwarding_since),
+        "since-boottime-us": port.forwarding_since,
     }
 
 

@@ -75,6 +75,7 @@ UPLINK: dict[str, Any] = {
         "edition": "ratified",
         "reason": "both sides relay",
         "since": "2026-11-22T09:30:00.1Z",
+        "since-boottime-us": 86_400_000_000,
     },
     "lldp": [
         {

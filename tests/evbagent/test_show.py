@@ -28,6 +28,7 @@ FORWARDING = {
     "edition": "ratified",
     "reason": "the switch refuses",
     "since": "",
+    "since-boottime-us": 0,
 }
 INTERFACE: dict[str, Any] = {
     "name": "eth0",

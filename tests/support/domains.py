@@ -1,6 +1,6 @@
 """Documents of libvirt for tests, and a state file about some uplinks, written by the agent's own writer."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ class Teller:
                     "mode": "vepa" if relay == "active" else "veb",
                     "reflective-relay": relay,
                     "reason": f"the relay of {name} is {relay}",
-                    "since": (datetime.now(UTC) - age).isoformat(),
+                    "since-boottime-us": boottime() - round(age.total_seconds() * 1e6),
                 },
             }
         self._writer.write()
