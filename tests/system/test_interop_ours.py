@@ -170,6 +170,7 @@ def test_far_end_ends_dies_and_is_replaced(cable: Cable, tmp_path: Path) -> None
         assert not hairpin(cable.bridge, cable.port)
         bridge.start()
         station.wait_for_relay(cable.uplink, "active")
+        bridge.wait_for_relay(cable.port, "active")
 
         # The station dies without a word: its TTL decides when the port stops reflecting.
         station.kill()
