@@ -95,11 +95,13 @@ class DcbNic:
             return Outcome()
         if reasons := why_impossible(self.settings, wanted):
             return Outcome(error="; ".join(reasons))
-        if not self.is_changed:
-            self._store.keep(
-                self.name, self._index, Before(None if self.mode is None else int(self.mode), self.settings)
-            )
-        return self._write(plan, lambda: make_plan(self.settings or Ieee(), wanted))
+        mode, settings, is_first = self.mode, self.settings, not self.is_changed
+        if is_first:
+            self._store.keep(self.name, self._index, Before(None if mode is None else int(mode), settings))
+        outcome = self._write(plan, lambda: make_plan(self.settings or Ieee(), wanted))
+        if is_first and (self.mode, self.settings) == (mode, settings):
+            self._store.forget(self.name, self._index)  # all was refused: what others change from now on is theirs
+        return outcome
 
     def restore(self) -> Outcome:
         """All as it was before the agent changed anything; nothing if it has not."""

@@ -97,12 +97,18 @@ def test_who_is_refused_says_so_and_keeps_the_rest(nic: Nic) -> None:
     assert nic.do("apply(wanted)") == [
         [],
         "eth0: set ETS and PFC: Invalid argument (the driver answers 0xea)",
-        True,
+        False,
     ]
     assert nic.commands() == [IEEE_SET], "applications of a class that is not there would be worse than none"
     assert nic.shown() == before
     nic.fake.add("eth0")
-    assert nic.do("apply(wanted)") == [CHANGES, "", True]
+    nic.fake.dcb(nic.namespace, *"pfc set dev eth0 prio-pfc 5:on".split())
+    meanwhile = nic.shown()
+    assert nic.do("restore()") == [[], "", False], "nothing was changed, so what somebody else did meanwhile stays"
+    assert nic.shown() == meanwhile
+    assert nic.do("apply(wanted)")[1:] == ["", True]
+    assert nic.do("restore()")[1:] == ["", False]
+    assert nic.shown() == meanwhile
 
 
 def test_an_operation_that_fails(nic: Nic) -> None:
