@@ -139,8 +139,8 @@ class Applications(FeatureKind):
         if dialect is Dialect.CIN:
             priorities = _bitmap(settings.apps, Selector.ETHERTYPE, FCOE)
             return CinApplication(self.header(settings, error, FCOE_SUB_TYPE), priorities) if priorities else None
-        apps = settings.apps[: MOST_SAID[dialect]]
-        entries = dict.fromkeys((_CEE_SELECTORS[one.selector], one.protocol) for one in apps if _in_cee(one))
+        apps = sayable(dialect, settings.apps)[: MOST_SAID[dialect]]
+        entries = dict.fromkeys((_CEE_SELECTORS[one.selector], one.protocol) for one in apps)
         return CeeApplications(
             self.header(settings, error),
             tuple(
@@ -199,6 +199,11 @@ _CEE_SELECTORS: Mapping[int, int] = MappingProxyType(
         Selector.TCP_SCTP_UDP_DCCP: CeeSelector.TCP_UDP,
     }
 )
+
+
+def sayable(dialect: Dialect, applications: Sequence[Application]) -> Sequence[Application]:
+    """Those that the dialect has words for, if there is room."""
+    return [one for one in applications if _in_cee(one)] if dialect is Dialect.CEE else applications
 
 
 def _in_cee(application: Application) -> bool:

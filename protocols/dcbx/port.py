@@ -7,6 +7,7 @@ for the sequence numbers of CEE and CIN, and for the dialect that was fallen bac
 from collections.abc import Mapping
 from dataclasses import replace
 
+from protocols.dcbx.features import sayable
 from protocols.dcbx.ieee_machine import NOBODY, IeeeOutcome, keeps_own, operate, say, speaks_ieee
 from protocols.dcbx.ieee_machine import read_peer as read_ieee_peer
 from protocols.dcbx.legacy_machine import LegacyMachine, legacy_dialect
@@ -141,7 +142,7 @@ class DcbxPort:
     ) -> DcbxResult:
         assert self.settings is not None
         only = self._only
-        unsaid = len(self.settings.apps) - MOST_SAID[dialect]
+        unsaid = len(sayable(dialect, self.settings.apps)) - MOST_SAID[dialect]
         if unsaid > 0 and self.settings.advertise:
             warnings = (*warnings, f"the last {unsaid} applications are not announced: a TLV has no room for them")
         if len(self._peers) > 1:

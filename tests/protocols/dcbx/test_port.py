@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from protocols.dcbx import cee
-from protocols.dcbx.model import CEE_OUI, Application, Control, LegacySubtype, LegacyTlv
+from protocols.dcbx.model import CEE_OUI, Application, CeeApplications, Control, LegacySubtype, LegacyTlv
 from protocols.dcbx.port import DcbxPort
 from protocols.dcbx.settings import Body, DcbxResult, DcbxSettings, Dialect, State
 from tests.support.dcbx import FCOE, HIGH, LOW, SHARED, End, converge, key, neighbor, willing
@@ -140,6 +140,18 @@ def test_more_applications_than_a_tlv_holds() -> None:
         port = DcbxPort(replace(OURS, dialect=dialect, apps=apps), LOW)
         assert f"the last {unsaid} applications are not announced" in result_of(port).warnings[0]
         assert all(len(body) <= 507 for _, _, body in port.tlvs)
+
+
+def test_what_cee_has_no_words_for_takes_no_room() -> None:
+    """However many DSCPs there are before: all that can be said is said, and nothing is missing."""
+    apps = (*(Application(1, 5, dscp) for dscp in range(64)), *(Application(1, 1, 0x9000 + n) for n in range(70)))
+    port = DcbxPort(replace(OURS, dialect=Dialect.CEE, apps=apps), LOW)
+    ((_, subtype, body),) = port.tlvs
+    tlv = cee.decode(subtype, body)
+    assert tlv is not None
+    (said,) = [one for one in tlv.sub_tlvs if isinstance(one, CeeApplications)]
+    assert [one.protocol for one in said.applications] == [one.protocol for one in apps[64:]]
+    assert not any("not announced" in warning for warning in result_of(port).warnings)
 
 
 def test_a_sequence_number_that_goes_back() -> None:
