@@ -163,13 +163,7 @@ class Stream(Pair):
 
     def _readable(self) -> None:
         """Clients say nothing here: they close their end, or are closed by the kernel when they die."""
-        try:
-            said = self._socket.recv(MAX_REQUEST_OCTETS)
-        except BlockingIOError:
-            return
-        except OSError:
-            said = b""
-        if not said:
+        if _has_left(self._socket):
             self._ended(self)
 
 
@@ -208,11 +202,14 @@ class LongAnswer:
 
     def _readable(self) -> None:
         """Clients say nothing here."""
-        try:
-            said = self._socket.recv(MAX_REQUEST_OCTETS)
-        except BlockingIOError:
-            return
-        except OSError:
-            said = b""
-        if not said:
+        if _has_left(self._socket):
             self._ended(self)
+
+
+def _has_left(client: socket.socket) -> bool:
+    try:
+        return not client.recv(MAX_REQUEST_OCTETS)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
