@@ -69,7 +69,7 @@ def parse_filters(texts: Sequence[str]) -> Filters:
     if not entries:
         raise ValueError("filter: there is none")
     filters = Filters(_format(entries[0]), entries)
-    if fault := validate(filters):
+    if fault := validate(filters) or _fault_of_null(filters):
         raise ValueError(fault)
     return filters
 
@@ -172,6 +172,15 @@ def _fault_among(form: int, entries: tuple[FilterEntry, ...]) -> str | None:
             null = form == FilterFormat.VID and entry.vid == 0
             return f"filter {number}: " + ("only one VID may be null" if null else f"{entry.text} is there twice")
         seen.add(key)
+    return None
+
+
+def _fault_of_null(filters: Filters) -> str | None:
+    """Nothing would tell the entry from the others once the bridge has chosen, and lldpad's refuses it (`vdp.md`)."""
+    if filters.format == FilterFormat.VID and len(filters.entries) > 1:
+        for number, entry in enumerate(filters.entries, 1):
+            if entry.vid == 0:
+                return f"filter {number}: VID 0, for the switch to choose, has to be alone"
     return None
 
 

@@ -163,6 +163,7 @@ BAD: tuple[tuple[dict[str, Any], str], ...] = (
     ({"filter": [f"100-{address(1)}", "100"]}, "filter 2: is not of the same shape as the first one"),
     ({"filter": ["100", "101", "100"]}, "filter 3: 100 is there twice"),
     ({"filter": ["0", "0/1"]}, "filter 2: only one VID may be null"),
+    ({"filter": ["0", "5"]}, "filter 1: VID 0, for the switch to choose, has to be alone"),
     ({"filter": ["hundred"]}, "filter 1: 'hundred' is not VID"),
     ({"filter": []}, "filter: there is none"),
     ({"filter": "100"}, "filter: "),
