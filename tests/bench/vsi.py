@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.agents import missing
+from tests.bench.cores import served_first
 from tests.bench.report import Row, Samples, compare
 from tests.bench.vsiclients import Asked
 from tests.bench.vsipair import (
@@ -46,15 +47,17 @@ def vsi_associate_1(directory: Path) -> list[Row]:
         pairs = vsi_pairs(stack, directory, runs)
         for pair in pairs.values():
             pair.put_apart()
+        at_once = stack.enter_context(served_first())
         for _ in range(RUNS_OF_ONE):
             for kind, pair in pairs.items():
                 runs[kind].append(_one(pair))
+    waits = "" if at_once else ", which waits for a core like others"
     rows: list[Row] = []
     for kind in _measured(runs):
         name = f"vsi-associate-1{kind.part}" + ("" if kind.rte == OUR_RTE else f"-rte{kind.rte}")
         ours, theirs = runs[kind], runs[kind.of_peers]
         rows += [
-            _row(name, "ms", ours, theirs, lambda one: one.client, f"client's request to confirmation; {kind}"),
+            _row(name, "ms", ours, theirs, lambda one: one.client, f"client's request to confirmation{waits}; {kind}"),
             _row(f"{name}-wire", "ms", ours, theirs, lambda one: one.wire, f"request to response on the wire; {kind}"),
         ]
     return rows
