@@ -16,6 +16,7 @@ from evbagent.options import Options
 from evbagent.state import StateError
 
 STARTED, FAILED = 0, 1
+ALLOCATIONS_PER_COLLECTION = 10_000
 
 
 def run(
@@ -47,6 +48,8 @@ async def _serve(options: Options) -> None:
     daemon = Daemon(options)
     # What the imports made stays for the life of the process: no collection needs to look at it again.
     gc.freeze()
+    # Hardly anything here refers to itself, and a thousand VSIs would have what they consist of looked at forty times.
+    gc.set_threshold(ALLOCATIONS_PER_COLLECTION)
     gc.enable()
     await daemon.run()
 
