@@ -12,6 +12,7 @@ from evbagent.dcbnl import Cee, Ets, Ieee, Pfc
 from evbagent.dcbplan import Difference, Plan, tables_of
 from evbagent.dcbsocket import mode_words
 from evbagent.dcbxconfig import DcbxConfig
+from evbagent.tlvview_basic import basic_document
 from evbagent.words import bit_numbers, word
 from protocols.dcbx.ieee import OUI, decode
 from protocols.dcbx.model import (
@@ -22,8 +23,9 @@ from protocols.dcbx.model import (
     Selector,
     TransmissionSelection,
 )
-from protocols.dcbx.settings import DcbxResult, DcbxSettings, Dialect, State, Tables
+from protocols.dcbx.settings import DcbxResult, DcbxSettings, Dialect, PeerKey, State, Tables
 from protocols.errors import DecodeError
+from protocols.lldp.tlvs import ChassisId, PortId
 
 Json = dict[str, Any]
 
@@ -87,7 +89,8 @@ def agreement_document(result: DcbxResult | None, settings: DcbxSettings | None)
         "errors": [name for name in ("ets", "pfc", "app") if getattr(result, name).error],
         "sequence": None if result.seq_no is None else {"seq-no": result.seq_no, "ack-no": result.ack_no},
         "remote-tlvs": [
-            {"oui": oui.hex(), "subtype": subtype, "hex": octets.hex()} for oui, subtype, octets in result.heard
+            {**_neighbor(key), "oui": oui.hex(), "subtype": subtype, "hex": octets.hex()}
+            for key, (oui, subtype, octets) in result.heard
         ],
     }
 
@@ -147,7 +150,7 @@ def _remote(result: DcbxResult) -> Json | None:
         found["ets"] = ets.remote and {"willing": ets.remote_willing, **_tables(ets.remote)}
         return found
     found["ets-recommendation"] = ets.remote and _tables(ets.remote)
-    for oui, subtype, octets in result.heard:
+    for _, (oui, subtype, octets) in result.heard:
         match _decoded(oui, subtype, octets):
             case EtsConfiguration() as tlv if found["ets"] is None:
                 found["ets"] = {
@@ -159,6 +162,11 @@ def _remote(result: DcbxResult) -> Json | None:
             case PfcConfiguration() as tlv if found["pfc"] is not None and "number-tc-capable" not in found["pfc"]:
                 found["pfc"] |= {"number-tc-capable": tlv.capability, "macsec-bypass-capable": tlv.mbc}
     return found
+
+
+def _neighbor(key: PeerKey) -> Json:
+    chassis, chassis_id, port, port_id = key
+    return {**basic_document(ChassisId(chassis, chassis_id)), **basic_document(PortId(port, port_id))}
 
 
 def _decoded(oui: bytes, subtype: int, octets: bytes) -> IeeeTlv | None:

@@ -156,7 +156,7 @@ class DcbxPort:
             pfc=pfc,
             app=app,
             peer=only.key if only else None,
-            heard=tuple(body for one in self._peers for body in one.bodies if _is_dcbx(body)),
+            heard=tuple((one.key, body) for one in self._peers for body in one.bodies if _is_dcbx(body)),
             warnings=warnings,
             seq_no=machine.seq_no if machine else None,
             ack_no=machine.ack_no if machine else None,

@@ -113,7 +113,7 @@ class AppResult:
 class DcbxResult:
     """What a port has come to. `dialect` None: none is spoken. `peer`: who it is.
 
-    `heard`: the peer's DCBX TLVs as they came last, kept for a bug report also when they count for nothing.
+    `heard`: DCBX TLVs as they came last, and who says them; kept for a bug report also when they count for nothing.
     """
 
     state: State
@@ -123,7 +123,7 @@ class DcbxResult:
     pfc: PfcResult
     app: AppResult
     peer: PeerKey | None = None
-    heard: tuple[Body, ...] = ()
+    heard: tuple[tuple[PeerKey, Body], ...] = ()
     warnings: tuple[str, ...] = ()
     seq_no: int | None = None
     ack_no: int | None = None

@@ -111,7 +111,17 @@ UPLINK: dict[str, Any] = {
         "nic-state": "...",
         "differences": [{"key": "prio-pfc", "nic": "3:off", "wanted": "3:on"}],
         "sequence": {"seq-no": 1, "ack-no": 1},
-        "remote-tlvs": [{"oui": "001b21", "subtype": 2, "hex": "020a0000"}],
+        "remote-tlvs": [
+            {
+                "chassis-id-subtype": "mac-address",
+                "chassis-id": "02:00:00:00:00:01",
+                "port-id-subtype": "interface-name",
+                "port-id": "swp1",
+                "oui": "001b21",
+                "subtype": 2,
+                "hex": "020a0000",
+            }
+        ],
     },
     "bridge-port": {"bridge": "br0", "hairpin": True, "hairpin-before": False, "hairpin-set-by-agent": True},
     "attachments": [

@@ -34,6 +34,7 @@ SCHEMA = decode((Path(__file__).parents[2] / "evbagent/schema/state-1.json").rea
 HALVES = Tables((0, 0, 0, 1, 0, 0, 0, 0), (2, 2, 0, 0, 0, 0, 0, 0), (50, 50, 0, 0, 0, 0, 0, 0))
 FCOE, ROCE = Application(3, 1, 0x8906), Application(3, 3, 4791)
 SETTINGS = DcbxSettings(ets_willing=True, pfc_willing=True, apps=(FCOE,), apps_willing=True)
+PEER = (4, bytes(6), 3, bytes(6))
 AGREED = DcbxResult(
     State.PEER,
     Dialect.IEEE,
@@ -41,11 +42,11 @@ AGREED = DcbxResult(
     EtsResult(Tables(), HALVES, HALVES, True, False, "willing: the peer's recommendation"),
     PfcResult(0, 8, 8, True, False, "willing, and the peer is not"),
     AppResult((FCOE,), (FCOE, ROCE), (ROCE,), True, None, "the peer's are taken over"),
-    peer=(4, bytes(6), 3, bytes(6)),
+    peer=PEER,
     heard=(
-        (bytes.fromhex("0080c2"), 9, bytes.fromhex("04 00 02 00 00") + bytes(16)),
-        (bytes.fromhex("0080c2"), 11, b"\x08\x08"),
-        (bytes.fromhex("0080c2"), 12, b"\x00\x63"),  # cut short
+        (PEER, (bytes.fromhex("0080c2"), 9, bytes.fromhex("04 00 02 00 00") + bytes(16))),
+        (PEER, (bytes.fromhex("0080c2"), 11, b"\x08\x08")),
+        (PEER, (bytes.fromhex("0080c2"), 12, b"\x00\x63")),  # cut short
     ),
 )
 NIC = Ieee(Ets(8), Pfc(8), (FCOE,))

@@ -453,6 +453,9 @@ def test_several_peers_and_none_counts(quiet: Rig) -> None:
         tap.send(lldp_frame(dcbx.pfc(1 << 5), mac=other))
         quiet.wait_for("state", "suspended")
         quiet.wait_for_warning("DCBX is suspended: 2 neighbors speak it")
+        heard = {one["chassis-id"]: one["hex"] for one in quiet.dcbx()["remote-tlvs"]}
+        for mac, bits in ((BRIDGE_MAC, 1 << 3), (other, 1 << 5)):
+            assert dcbx.pfc(bits).hex().endswith(heard[mac.hex(":")]), "of each what it has said"
         wait_until(lambda: quiet.in_force() == quiet.in_force_before, "local settings", 10, 0.1)
         for _ in range(5):
             for mac, bits in ((BRIDGE_MAC, 1 << 3), (other, 1 << 5)):

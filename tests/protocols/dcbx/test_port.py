@@ -111,7 +111,7 @@ def test_what_was_heard_is_kept_as_it_came() -> None:
     broken: Body = (CEE_OUI, LegacySubtype.CEE, b"\xff\xff")
     port = DcbxPort(OURS, LOW)
     port.heard(neighbor(HIGH, [broken]))
-    assert result_of(port).heard == (broken,) and result_of(port).warnings
+    assert result_of(port).heard == ((key(HIGH), broken),) and result_of(port).warnings
 
 
 @pytest.mark.parametrize("dialect", [Dialect.CEE, Dialect.CIN])
