@@ -1,11 +1,13 @@
 """Frames of the agent's protocols on one network interface."""
 
+import os
 import socket
 import struct
 from array import array
 from collections.abc import Sequence
 from contextlib import suppress
-from errno import EADDRNOTAVAIL, ENETDOWN
+from errno import EADDRNOTAVAIL, EILSEQ, ENETDOWN
+from fcntl import ioctl
 
 from protocols.frame import ETHERTYPE_LLDP
 
@@ -24,6 +26,9 @@ TC_PRIO_CONTROL = 7
 SO_RCVBUFFORCE = 33
 RECEIVE_BUFFER = 2 << 20
 BIND_ATTEMPTS = 5
+SIOCGIFNAME, SIOCGIFINDEX = 0x8910, 0x8933
+
+_IFREQ = struct.Struct("16si20x")
 
 Instruction = tuple[int, int, int, int]
 """Classic BPF: code, jump if true, jump if false (both relative to the next instruction), operand."""
@@ -72,7 +77,7 @@ class PacketSocket:
                 self._membership(PACKET_ADD_MEMBERSHIP, group)
             with suppress(PermissionError):  # the highest priority is a privilege, and only a preference
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, TC_PRIO_CONTROL)
-            _bind(self._socket, ifindex)
+            bind(self._socket, ifindex)
         except OSError:
             self._socket.close()
             raise
@@ -135,14 +140,28 @@ def _set_receive_buffer(packet_socket: socket.socket) -> None:
         packet_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
 
-def _bind(packet_socket: socket.socket, ifindex: int) -> None:
-    """Binds by index. `socket` only knows names, and an interface may be renamed in between: check, try again."""
+def bind(packet_socket: socket.socket, ifindex: int) -> None:
+    """Binds by index. `socket` only knows names, and an interface may be renamed in between: check, try again.
+
+    Takes no descriptor but the socket's own, unlike if_indextoname. Raises OSError.
+    """
     for _ in range(BIND_ATTEMPTS):
-        packet_socket.bind((socket.if_indextoname(ifindex), ETH_P_ALL))
+        name, _ = _interface_request(packet_socket, SIOCGIFNAME, index=ifindex)
+        try:
+            packet_socket.bind((name.decode(), ETH_P_ALL))
+        except UnicodeDecodeError:
+            raise OSError(EILSEQ, f"interface {ifindex} has a name that is not UTF-8") from None
         with suppress(OSError):
-            if socket.if_nametoindex(packet_socket.getsockname()[0]) == ifindex:
+            bound = os.fsencode(packet_socket.getsockname()[0])
+            if _interface_request(packet_socket, SIOCGIFINDEX, bound)[1] == ifindex:
                 return
     raise OSError(EADDRNOTAVAIL, f"interface {ifindex} keeps changing its name")
+
+
+def _interface_request(any_socket: socket.socket, request: int, name: bytes = b"", index: int = 0) -> tuple[bytes, int]:
+    """Name and index in the `struct ifreq` that comes back."""
+    octets, index = _IFREQ.unpack(ioctl(any_socket, request, _IFREQ.pack(name, index)))
+    return octets.partition(b"\0")[0], index
 
 
 def _filter(lldp: Sequence[bytes], ecp: Sequence[bytes] | None) -> list[Instruction]:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from itertools import islice
 from threading import Thread
 
+from evbagent.link import bind
 from protocols.errors import DecodeError
 from protocols.frame import ETHERTYPE_LLDP, HEADER, Scope
 from protocols.lldp.codec import decode_lldpdu
 from protocols.lldp.tlvs import Lldpdu, Msap, OrganizationalTlv, SystemName, printable
 from protocols.stack import EDITIONS
 
-ETH_P_ALL = 0x0003
 SO_ATTACH_FILTER = 26
 MAXIMUM_FRAME = 65535
 MOST_FRAMES = 1000
@@ -65,7 +65,7 @@ class Tap:
             code = array("B", b"".join(struct.pack("HBBI", *instruction) for instruction in FILTER))
             program = struct.pack("HP", len(FILTER), code.buffer_info()[0])
             self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
-            self._socket.bind((socket.if_indextoname(ifindex), ETH_P_ALL))
+            bind(self._socket, ifindex)
         except OSError:
             self._socket.close()
             raise

@@ -18,7 +18,7 @@ import pytest
 from evbagent.statefile import read_state
 from tests.bench.usage import cpu_ns
 from tests.support.agent import Agent
-from tests.support.namespaces import Namespace, link_pair, wait_until
+from tests.support.namespaces import Namespace, link_pair, search_path, wait_until
 from tests.support.vsirig import associated, linked_agents, vsi, wait_for_states
 
 pytestmark = pytest.mark.system
@@ -133,16 +133,39 @@ def test_no_file_descriptors_left(pair: tuple[Agent, Agent]) -> None:
 def test_an_uplink_that_there_was_no_descriptor_for(pair: tuple[Agent, Agent]) -> None:
     """It is tried again."""
     station, bridge = pair
-    open_now = len(os.listdir(f"/proc/{station.pid}/fd"))
-    resource.prlimit(station.pid, resource.RLIMIT_NOFILE, (open_now, open_now + 500))
+    numbers = {int(name) for name in os.listdir(f"/proc/{station.pid}/fd")}
+    free = min(set(range(len(numbers) + 1)) - numbers)
+    resource.prlimit(station.pid, resource.RLIMIT_NOFILE, (free, free + 500))
     link_pair(station.namespace, "s-two", bridge.namespace, "p-two")
     wait_until(lambda: "s-two: cannot be served" in station.log.read_text(), "there is no descriptor")
     assert not station.serves("s-two") and station.serves(HERE)
-    resource.prlimit(station.pid, resource.RLIMIT_NOFILE, (open_now + 500, open_now + 500))
+    resource.prlimit(station.pid, resource.RLIMIT_NOFILE, (free + 500, free + 500))
     station.evbagent("reload")
     station.wait_for(
         "s-two", lambda uplink: uplink["forwarding"]["reflective-relay"] == "inactive", "the switch's word on it"
     )
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    """The kernel takes any octets but a few."""
+
+    def ip(*words: str | bytes) -> None:
+        done = host.call(subprocess.run, [b"ip", b"link", *words], capture_output=True, env={"PATH": search_path()})
+        assert done.returncode == 0, done.stderr
+
+    with Namespace("host") as host:
+        link_pair(host, "up0", host, "peer0")
+        link_pair(host, "up1", host, "peer1")
+        ip("set", "up1", "name", b"up\xff")
+        with Agent(host, tmp_path, ["up*"]) as agent:
+            assert agent.serves("up0") and not agent.serves("up\\xff")
+            assert "up\\xff: cannot be served: [Errno 84] interface" in agent.log.read_text()
+            ip("set", b"up\xff", "name", "up1")
+            wait_until(lambda: agent.serves("up1"), "it is served under a better name")
+            ip("set", "up0", "name", b"up\xfe")
+            wait_until(lambda: agent.serves("up\\xfe"), "what was served is served on")
+            ip("set", b"up\xfe", "up")
+            agent.wait_for("up\\xfe", lambda uplink: uplink["oper-status"] == "up", "it lives")
 
 
 def test_a_standstill(pair: tuple[Agent, Agent]) -> None:
