@@ -14,6 +14,7 @@ from evbagent.loglimit import LineLimit
 from evbagent.netlink import NetlinkError
 from evbagent.options import Options
 from evbagent.state import StateError
+from protocols.lldp.tlvs import printable
 
 STARTED, FAILED = 0, 1
 ALLOCATIONS_PER_COLLECTION = 10_000
@@ -69,7 +70,7 @@ def _log_to_stderr(verbose: bool) -> LineLimit:
     if os.environ.get("JOURNAL_STREAM"):
         handler.setFormatter(_JournalFormatter("%(message)s"))
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(message)s"))
+        handler.setFormatter(_PlainFormatter("%(asctime)s %(levelname).1s %(message)s"))
     limit = LineLimit()
     handler.addFilter(limit)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
@@ -77,7 +78,15 @@ def _log_to_stderr(verbose: bool) -> LineLimit:
     return limit
 
 
-class _JournalFormatter(logging.Formatter):
+class _PlainFormatter(logging.Formatter):
+    """Whatever a terminal could take as a command is spelled out: an interface's name, too, may hold such."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
+
+
+class _JournalFormatter(_PlainFormatter):
     """syslog priorities as sd-daemon(3) has them."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -160,6 +160,8 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
         with Agent(host, tmp_path, ["up*"]) as agent:
             assert agent.serves("up0") and not agent.serves("up\\xff")
             assert "up\\xff: cannot be served: [Errno 84] interface" in agent.log.read_text()
+            ip("set", "peer1", "name", "up\u202e")
+            wait_until(lambda: "up\\u202e: serving as station" in agent.log.read_text(), "harmless in the log, too")
             ip("set", b"up\xff", "name", "up1")
             wait_until(lambda: agent.serves("up1"), "it is served under a better name")
             ip("set", "up0", "name", b"up\xfe")
