@@ -22,6 +22,7 @@ Exponent = Annotated[int, Meta(ge=0, le=27, description="10 us * 2^n; 28 and mor
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 # The shortest VSI takes 29 octets of the 1,475 that an ECPDU has for them.
 MOST_VSIS_PER_ECPDU = 50
+MOST_NAME_OCTETS = 15
 
 T = TypeVar("T")
 
@@ -162,7 +163,10 @@ def _validate(document: dict[str, Any], file: Path) -> Config:
     try:
         _check_destination(config.vdp.ecp_destination, "vdp")
         dcbx_wishes(config.dcbx)
+        for glob in config.interfaces or ():
+            check_glob(glob, "interfaces")
         for glob, uplink in config.uplink.items():
+            check_glob(glob, "uplink")
             _check_part(uplink.lldp, LldpConfig, f"uplink.{glob}.lldp")
             _check_part(uplink.evb, EvbConfig, f"uplink.{glob}.evb")
             vdp = _check_part(uplink.vdp, VdpConfig, f"uplink.{glob}.vdp")
@@ -171,9 +175,16 @@ def _validate(document: dict[str, Any], file: Path) -> Config:
             dcbx_wishes(_check_part(dcbx, DcbxConfig, f"uplink.{glob}.dcbx"), f"uplink.{glob}.dcbx")
             _check_destination(vdp.ecp_destination, f"uplink.{glob}.vdp")
         switch_rules(config.switch)
-    except ValueError as error:
+    except (ConfigError, ValueError) as error:
         raise ConfigError(f"{file}: {printable(str(error))}") from error
     return config
+
+
+def check_glob(glob: str, where: str) -> None:
+    """ConfigError when no interface can have such a name (the kernel's dev_valid_name): it is a slip of the pen."""
+    is_too_long = len(glob.encode()) > MOST_NAME_OCTETS and not _WILDCARDS & set(glob)
+    if is_too_long or ("[" not in glob and any(c.isspace() or c in "/:" for c in glob)):
+        raise ConfigError(f"{where}: {printable(repr(glob))} can be no interface's name")
 
 
 def _check_part(part: Mapping[str, Any], kind: type[T], where: str) -> T:
@@ -201,6 +212,8 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
             merged[key] = value
     return merged
 
+
+_WILDCARDS = frozenset("*?[")
 
 # Tables that are one value, which a later one replaces: what is right in each may be wrong when mixed.
 _VALUES = frozenset({"civic", "coordinates", "power"})

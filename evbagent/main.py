@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
-from evbagent.config import ConfigError
+from evbagent.config import ConfigError, check_glob
 from evbagent.daemon import Daemon
 from evbagent.loglimit import LineLimit
 from evbagent.netlink import NetlinkError
@@ -33,6 +33,8 @@ def run(
     log_limit = _log_to_stderr(verbose)
     _allow_open_files()
     try:
+        for glob in interfaces or ():
+            check_glob(glob, "--interface")
         asyncio.run(_serve(Options(config, state_dir, interfaces, role, record, observe, log_limit)))
     except (ConfigError, StateError, NetlinkError) as error:
         return _complain(str(error))

@@ -1,5 +1,7 @@
 """Configuration files: merged in order, validated, refused with the name of file and key."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -157,6 +159,10 @@ def test_a_later_files_rules_are_the_rules(tmp_path: Path) -> None:
         ("[[switch.rule]]\n[[switch.rule]]\nvids = '5000'", "switch.rule[1].vids: '5000' is not within 1-4094"),
         ("[[switch.rule]]\nname = 1", "switch.rule[0].name: unknown key"),
         ("[switch.default]\ntype = 1", "switch.default.type: unknown key"),
+        ("interfaces = ['eth0', 'eth 1']", "interfaces: 'eth 1' can be no interface's name"),
+        ("interfaces = ['a/*']", "interfaces: 'a/*' can be no interface's name"),
+        ("interfaces = ['enx0242ac11000200']", "interfaces: 'enx0242ac11000200' can be no interface's name"),
+        ("[uplink.'eth0:1']\nrole = 'bridge'", "uplink: 'eth0:1' can be no interface's name"),
         ("a = [", "is not valid TOML"),
     ],
 )
@@ -184,3 +190,11 @@ def test_the_mistake_is_looked_for_in_the_file_that_has_it(tmp_path: Path) -> No
     good, bad = write(tmp_path, "a.toml", "role = 'bridge'"), write(tmp_path, "b.toml", "[evb]\nrte = 1")
     with pytest.raises(ConfigError, match=str(bad)):
         parse([good, bad])
+
+
+def test_an_interface_on_the_command_line_that_cannot_be(tmp_path: Path) -> None:
+    words = ["run", "--state-dir", str(tmp_path), "--interface", "eth?", "--interface", "eth 0"]
+    done = subprocess.run([sys.executable, "-m", "evbagent", *words], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "evbagent: --interface: 'eth 0' can be no interface's name\n"
+    assert list(tmp_path.iterdir()) == []
