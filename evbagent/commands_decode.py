@@ -34,7 +34,8 @@ def decode(arguments: argparse.Namespace) -> int:
         except CaptureError as error:
             return _complain(f"{name}: {error}")
     for linktype in sorted(capture.linktypes - set(chosen.offsets)):
-        print(f"evbagent: {name}: frames of link type {linktype} are left out, only Ethernet is read", file=sys.stderr)
+        left_out = f"frames of link type {linktype} are left out"
+        print(f"evbagent: {name}: {left_out}: Ethernet and Linux cooked captures are read", file=sys.stderr)
     return DONE
 
 

@@ -459,7 +459,9 @@ def test_other_link_types_are_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     file = write(tmp_path, section() + interface(105) + interface() + packet(LLDP, 0, 1) + packet(LLDP, 0, 0))
     status, out, err = run(capsys, "-j", file)
     assert status == 0 and len(json.loads(out)) == 1
-    assert err == f"evbagent: {file}: frames of link type 105 are left out, only Ethernet is read\n"
+    assert (
+        err == f"evbagent: {file}: frames of link type 105 are left out: Ethernet and Linux cooked captures are read\n"
+    )
 
 
 def test_standard_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
