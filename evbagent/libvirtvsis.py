@@ -7,7 +7,6 @@ whether anybody looks.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from errno import EINVAL, ENOMEM, ENXIO
 from typing import Any, Protocol
 
@@ -209,7 +208,7 @@ class LibvirtVsis:
         if vsi and tlv:
             batch = self._book.batch(interface)
             batch.adopt(vsi, None)
-            dialogue.waiter = batch.request(vsi, replace(tlv, mode=Mode.DEASSOCIATE), None, self)
+            dialogue.waiter = batch.request(vsi, tlv._replace(mode=Mode.DEASSOCIATE), None, self)
             batch.commit()
         return 0
 

@@ -7,7 +7,6 @@ is asked for again when the interface, or the agent, comes back.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from msgspec import MsgspecError, Raw
 from msgspec.json import decode
@@ -341,7 +340,7 @@ class Batch:
         want = vsi.want
         self.adopt(vsi, None)
         if want and (vsi.status or vsi.waiters):
-            self.request(vsi, replace(want.tlv, mode=Mode.DEASSOCIATE), None, _OURSELVES)
+            self.request(vsi, want.tlv._replace(mode=Mode.DEASSOCIATE), None, _OURSELVES)
         else:
             self._book.doubt(vsi)
 

@@ -113,7 +113,7 @@ class VdpBridge:
                 self._decisions.pop(vsi.request.vsi_id, None)
                 self._ask_manager(vsi, now)
             elif vsi.state is State.WAIT and vsi.granted is not None:
-                decision = self._decide(replace(vsi.granted, filters=vsi.filters))
+                decision = self._decide(vsi.granted._replace(filters=vsi.filters))
                 if decision.response is not Response.SUCCESS:
                     self._put(vsi, Input.WITHDRAW, now, News(reason=f"the policy has changed: {decision.reason}"))
         return self._take_effects()

@@ -4,9 +4,10 @@ Of the figure's boxes SEND, KEEP and ALIVE only queue an answer and go on to WAI
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum, auto
 from types import MappingProxyType
+from typing import NamedTuple
 
 from protocols.timers import Instant
 from protocols.vdp.policy import Decision
@@ -41,8 +42,7 @@ class Input(IntEnum):
     CLOSE = auto()  # the link is down, or the station speaks another edition now
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """What an input brings."""
 
     tlv: VsiTlv | None = None
@@ -176,8 +176,7 @@ class BridgeVsi:
 
     def withdraw(self, news: News) -> State | None:
         """DeAssociate without being asked: not a response, and not to be responded to."""
-        self.answer = replace(
-            self.granted or self.request,
+        self.answer = (self.granted or self.request)._replace(
             mode=Mode.DEASSOCIATE,
             filters=self.filters,
             response=None,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from re import compile as pattern
 from types import MappingProxyType
+from typing import NamedTuple
 
 
 class FilterFormat(IntEnum):
@@ -16,8 +17,7 @@ class FilterFormat(IntEnum):
     GROUP_MAC_VID = 4
 
 
-@dataclass(frozen=True, slots=True)
-class FilterEntry:
+class FilterEntry(NamedTuple):
     """One filter. VID 0: the bridge is to choose. `pcp` None: PS is 0. `mac`, `group` None: not in this format."""
 
     vid: int

@@ -1,7 +1,7 @@
 """VDP of a station's port: the VSIs' machines, queue and timers (802.1Qbg clause 41, sheet `vdp.md` 2 to 4)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from protocols.timers import SECOND, Instant, TimerTable
@@ -202,7 +202,7 @@ class VdpStation:
         if refusal := self._refusal(request, vsi):
             outcome, reason = refusal
             status = (vsi or StationVsi(tlv, (), False, now)).status()
-            status = replace(status, request=tlv, pending=None, reason=reason)
+            status = status._replace(request=tlv, pending=None, reason=reason)
             self._effects.append(Confirm(request.ticket, outcome, status))
             return
         if vsi is None:
@@ -259,7 +259,7 @@ class VdpStation:
             self._put(vsi, Input.RELEASE, now, News(request.tlv, request.ticket))
             return
         status = StationVsi(request.tlv, (), False, now).status()
-        status = replace(status, pending=None, reason="it was not associated")
+        status = status._replace(pending=None, reason="it was not associated")
         self._effects.append(Confirm(request.ticket, Outcome.GRANTED, status))
 
     # Answers.
@@ -295,7 +295,7 @@ class VdpStation:
         elif held and vsi.state is State.BACKOFF:
             self._put(vsi, Input.DUE, now)
         else:
-            self._deassociated(vsi, replace(vsi.asked, mode=Mode.DEASSOCIATE), now)
+            self._deassociated(vsi, vsi.asked._replace(mode=Mode.DEASSOCIATE), now)
 
     # The machine.
 
@@ -374,7 +374,7 @@ class VdpStation:
         vsi = self.vsis[vsi_id]
         if vsi.state is State.TX_DEASSOC:
             vsi.released = vsi.asked
-            return self._edition.encode_tlv(replace(vsi.asked, mode=Mode.DEASSOCIATE))
+            return self._edition.encode_tlv(vsi.asked._replace(mode=Mode.DEASSOCIATE))
         return self._edition.encode_tlv(vsi.asked)
 
     def _changed(self, vsi: StationVsi, was: VsiState) -> None:

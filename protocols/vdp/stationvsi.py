@@ -1,6 +1,6 @@
 """One VSI of a station: what is asked, what is granted, who waits, and the steps of `stationtable`."""
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from protocols.timers import Instant
 from protocols.vdp.filter import matches
@@ -9,8 +9,7 @@ from protocols.vdp.status import Outcome, VsiState, VsiStatus
 from protocols.vdp.vsi import Mode, Response, VsiTlv
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """What an input brings: a request with its ticket, or the bridge's TLV, and a reason in words.
 
     `outcome` (CLOSE): what becomes of those who ask; None: they may wait.
@@ -169,7 +168,7 @@ class StationVsi:
         tlv = news.tlv
         assert tlv is not None
         if tlv.filters != self.asked.filters:
-            self.asked = replace(self.asked, filters=tlv.filters)
+            self.asked = self.asked._replace(filters=tlv.filters)
         self.filters = tlv.filters
         self.standing, self.granted = self.request, self.asked
         self.vsi_state = VsiState.after(self.request.mode)

@@ -1,7 +1,7 @@
 """What is known of a VSI, what can be asked for it, and what comes of it: the words that both roles share."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from protocols.timers import Instant
 from protocols.vdp.filter import Filters
@@ -33,8 +33,7 @@ class Outcome(StrEnum):
     INVALID = "invalid"
 
 
-@dataclass(frozen=True, slots=True)
-class VsiStatus:
+class VsiStatus(NamedTuple):
     """One VSI at one moment.
 
     `request` is what was last asked, `pending` the mode that is still being asked for, `filters` what the bridge has
@@ -54,8 +53,7 @@ class VsiStatus:
     since: Instant
 
 
-@dataclass(frozen=True, slots=True)
-class VsiRequest:
+class VsiRequest(NamedTuple):
     """A request of the local side. `ticket` comes back with each `Confirm`; `persistent`: ask until it is withdrawn.
 
     `untagged`: the guest's frames have no tag, so a null VID need not become another one.
@@ -67,8 +65,7 @@ class VsiRequest:
     untagged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Confirm:
+class Confirm(NamedTuple):
     """The answer to one request; exactly one for each ticket."""
 
     ticket: int
@@ -76,8 +73,7 @@ class Confirm:
     status: VsiStatus
 
 
-@dataclass(frozen=True, slots=True)
-class VsiChanged:
+class VsiChanged(NamedTuple):
     """State, request or answer of a VSI have changed; `gone`: and it is not kept any more."""
 
     vsi_id: VsiId

@@ -87,8 +87,7 @@ class OrganizationalTlv:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class VsiTlv:
+class VsiTlv(NamedTuple):
     """One VSI in one ULPDU: a request, a response, or a bridge's DeAssociate without being asked.
 
     `response` None: not a response; `hint` is of requests, `keep` (what was before the request stays), `hard`

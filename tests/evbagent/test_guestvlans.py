@@ -59,7 +59,7 @@ class Bench:
         """The switch has let it in, with these VIDs."""
         (entry,) = self.vsi.request.filters.entries
         self.vsi.vsi_state = state
-        self.vsi.filters = Filters(2, tuple(replace(entry, vid=vid) for vid in vids))
+        self.vsi.filters = Filters(2, tuple(entry._replace(vid=vid) for vid in vids))
 
     async def look(self, times: int = 1) -> tuple[str, ...]:
         """The port's warnings after so many changes at a time."""

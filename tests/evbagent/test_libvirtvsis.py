@@ -61,7 +61,7 @@ class Libvirt:
         vsi = self.rig.book.find("eth0", parsed(number))
         assert vsi and vsi.status
         pending = None if gone else vsi.status.request.mode
-        lost = replace(vsi.status, state=VsiState.UNASSOCIATED, pending=pending)
+        lost = vsi.status._replace(state=VsiState.UNASSOCIATED, pending=pending)
         self.rig.book.changed("eth0", vsi.vsi_id, lost, gone)
         self.vsis.changed("eth0", VsiChanged(vsi.vsi_id, lost, VsiState.ASSOCIATED, gone))
 

@@ -59,7 +59,7 @@ class World:
     def switch_withdraws(self) -> None:
         if self.station.vsis:
             vsi = self.random.choice(list(self.station.vsis.values()))
-            self._news(self.station.receive([replace(vsi.asked, mode=Mode.DEASSOCIATE)], self.now))
+            self._news(self.station.receive([vsi.asked._replace(mode=Mode.DEASSOCIATE)], self.now))
 
     def time_passes(self) -> None:
         seconds = self.random.choice([1, 5, 30])
@@ -150,12 +150,12 @@ class World:
 
     def _answer(self, tlv: VsiTlv) -> list[VsiTlv]:
         if tlv.mode is Mode.DEASSOCIATE:
-            return [replace(tlv, response=Response.SUCCESS)] * self.random.randrange(2)
-        entries = tuple(replace(entry, vid=entry.vid or 100) for entry in tlv.filters.entries)
-        granted = replace(tlv, response=Response.SUCCESS, filters=replace(tlv.filters, entries=entries))
-        refused = replace(tlv, response=Response.INSUFFICIENT_RESOURCES)
+            return [tlv._replace(response=Response.SUCCESS)] * self.random.randrange(2)
+        entries = tuple(entry._replace(vid=entry.vid or 100) for entry in tlv.filters.entries)
+        granted = tlv._replace(response=Response.SUCCESS, filters=replace(tlv.filters, entries=entries))
+        refused = tlv._replace(response=Response.INSUFFICIENT_RESOURCES)
         return self.random.choice(
-            [[granted]] * 4 + [[], [refused], [replace(refused, keep=True)], [replace(refused, hard=True)]]
+            [[granted]] * 4 + [[], [refused], [refused._replace(keep=True)], [refused._replace(hard=True)]]
         )
 
 

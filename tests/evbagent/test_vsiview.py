@@ -1,7 +1,6 @@
 """The JSON of VSIs: what is said of each, and that the schema knows it."""
 
 import json
-from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -65,8 +64,8 @@ def document(status: VsiStatus, owner: str | None = "client") -> dict[str, Any]:
 
 def asked(**changes: Any) -> VsiStatus:
     """A VSI of which only the request is known."""
-    tlv = replace(TLV, **changes)
-    return replace(STATUS, request=tlv, state=VsiState.UNASSOCIATED, response=None, filters=tlv.filters)
+    tlv = TLV._replace(**changes)
+    return STATUS._replace(request=tlv, state=VsiState.UNASSOCIATED, response=None, filters=tlv.filters)
 
 
 def test_what_is_said_of_a_vsi() -> None:
@@ -87,7 +86,7 @@ def test_what_is_said_of_a_vsi() -> None:
 
 
 def test_before_the_switch_has_answered() -> None:
-    status = replace(asked(), pending=Mode.ASSOCIATE, reason="the link is down")
+    status = asked()._replace(pending=Mode.ASSOCIATE, reason="the link is down")
     made = document(status, None)
     assert (made["state"], made["pending"], made["response"]) == ("unassociated", "associate", None)
     assert ("owner" in made, made["reason"], made["filters"][0]["vid"]) == (False, "the link is down", 0)
@@ -96,7 +95,7 @@ def test_before_the_switch_has_answered() -> None:
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("response", [*Response, None])
 def test_every_request_and_response(mode: Mode, response: Response | None) -> None:
-    made = document(replace(asked(mode=mode), pending=mode, response=response, state=VsiState.after(mode)))
+    made = document(asked(mode=mode)._replace(pending=mode, response=response, state=VsiState.after(mode)))
     assert (made["request"], made["pending"], made["response"]) == (mode.word, mode.word, response)
 
 
@@ -144,7 +143,7 @@ def test_managers_and_times_are_each_vsis_own() -> None:
     documents = VsiDocuments(text)
     managers = [number.to_bytes(16, "big") for number in range(1, 2 * MOST_REMEMBERED)]
     for number, manager in enumerate([*managers, *managers[:3]]):
-        status = replace(asked(manager=manager), since=number % 60 * 1_000_000)
+        status = asked(manager=manager)._replace(since=number % 60 * 1_000_000)
         made = json.loads(documents.make(status, UUID, None))
         assert parse_manager(made["vsi-manager-id"]) == manager
         assert made["since"] == text(number % 60 * 1_000_000)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def declared(number: int, interface: str = "eth0", source: str = "", **more: Any
 
 def status(request: VsiTlv, state: VsiState = VsiState.UNASSOCIATED, **more: Any) -> VsiStatus:
     made = VsiStatus(request, state, None, request.filters, None, False, False, 0, "", 1_000_000)
-    return replace(made, **more)
+    return made._replace(**more)
 
 
 @dataclass

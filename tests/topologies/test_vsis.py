@@ -1,6 +1,5 @@
 """VSIs between our station and our bridge, on a wire that behaves, and on one that does not."""
 
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -362,7 +361,7 @@ def test_filters_change_in_place() -> None:
     wire, host, switch, client = joined()
     client.associate([1])
     wire.run_until(client.all_answered)
-    changed = replace(vsi(1), filters=vsi(1, vid=300).filters)
+    changed = vsi(1)._replace(filters=vsi(1, vid=300).filters)
     client.ask(changed)
     wire.run_until(client.all_answered)
     wire.run(MILLISECOND)

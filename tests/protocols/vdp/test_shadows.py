@@ -1,7 +1,5 @@
 """What a bridge goes on holding: forgotten in time, however many there are."""
 
-from dataclasses import replace
-
 from protocols.vdp.filter import FilterEntry, FilterFormat, Filters
 from protocols.vdp.shadows import Shadows
 from protocols.vdp.vsi import Mode, VsiId, VsiTlv
@@ -17,7 +15,7 @@ def test_other_filters_have_to_wait_until_it_is_over() -> None:
     shadows.add(released(1), 0, 100)
     assert shadows.until(released(1, vid=200), 50) == 100
     assert shadows.until(released(1), 50) is None
-    assert shadows.until(replace(released(1, vid=200), version=2), 50) is None
+    assert shadows.until(released(1, vid=200)._replace(version=2), 50) is None
     assert shadows.until(released(1, vid=200), 100) is None
     assert not shadows
 

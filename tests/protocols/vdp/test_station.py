@@ -1,7 +1,7 @@
 """The station's VSIs: every state with every input, and what each event means for those who wait."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 
 import pytest
@@ -33,7 +33,7 @@ def asking(mode: Mode = Mode.ASSOCIATE, vid: int = 100, number: int = 0) -> VsiT
 
 
 def answer(request: VsiTlv, response: Response | None = Response.SUCCESS, **changes: object) -> VsiTlv:
-    return replace(request, response=response, **changes)  # type: ignore[arg-type]
+    return request._replace(response=response, **changes)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -593,7 +593,7 @@ def test_strict_peer_gets_other_filters_when_it_has_let_go(says_so: bool) -> Non
 
 def test_strict_peer_takes_what_it_holds_at_once() -> None:
     """The same filters, or what makes another VSI to it."""
-    for again in (asking(), asking(vid=200, number=1), replace(asking(vid=200), type_id=9)):
+    for again in (asking(), asking(vid=200, number=1), asking(vid=200)._replace(type_id=9)):
         bench = wait()
         bench.station.strict_peer = True
         bench.release()
@@ -668,10 +668,10 @@ def test_waiting_turns_out_to_be_vain() -> None:
 @pytest.mark.parametrize(
     ("edition", "tlv", "field"),
     [
-        (RATIFIED, replace(asking(), filters=Filters(3, (FilterEntry(1, None, None, 7),))), "filter"),
-        (DRAFT, replace(asking(), vsi_id=VsiId(3, bytes(16))), "instance"),
-        (DRAFT, replace(asking(), filters=Filters(1, (FilterEntry(5, None, None, None),))), "filter"),
-        (DRAFT, replace(asking(), manager=bytes(15) + b"x"), "manager"),
+        (RATIFIED, asking()._replace(filters=Filters(3, (FilterEntry(1, None, None, 7),))), "filter"),
+        (DRAFT, asking()._replace(vsi_id=VsiId(3, bytes(16))), "instance"),
+        (DRAFT, asking()._replace(filters=Filters(1, (FilterEntry(5, None, None, None),))), "filter"),
+        (DRAFT, asking()._replace(manager=bytes(15) + b"x"), "manager"),
     ],
 )
 def test_what_cannot_be_asked(edition: Edition, tlv: VsiTlv, field: str) -> None:
@@ -691,7 +691,7 @@ def test_table_that_is_full() -> None:
 
 def with_filters(count: int, number: int) -> VsiTlv:
     entries = tuple(FilterEntry(100 + vid, None, None, None) for vid in range(count))
-    return replace(asking(number=number), filters=Filters(1, entries))
+    return asking(number=number)._replace(filters=Filters(1, entries))
 
 
 def test_filters_of_all_vsis_together_are_bounded() -> None:
