@@ -27,7 +27,8 @@ class FewLines:
         self._second = 0
         self._lines = 0
 
-    def line(self, text: str) -> None:
+    def line(self, text: Callable[[], str]) -> None:
+        """`text` is asked only for what is written."""
         second = int(self._clock())
         if second != self._second:
             if self._lines > LINES_A_SECOND:
@@ -35,4 +36,4 @@ class FewLines:
             self._second, self._lines = second, 0
         self._lines += 1
         if self._lines <= LINES_A_SECOND:
-            self._info("%s", text)
+            self._info("%s", text())

@@ -87,6 +87,7 @@ class StateWriter:
         self._took_us = 0
         self._failing: set[str] = set()
         self._dirty: int | None = None  # when what has changed is due to be written
+        self._patience_us = 0  # of the change that it is due for
         self._kept_aside = False
         self._timer: TimerHandle | None = None
 
@@ -112,15 +113,15 @@ class StateWriter:
 
         A file that takes long to write is left alone for eight times as long. `within_us`: there is no hurry.
         """
-        if self._loop is None:
-            return
+        if self._loop is None or (self._dirty is not None and within_us >= self._patience_us):
+            return  # thousands of changes come at a time, and all but the first end here
         now = self._clock()
         due = now + within_us
         if self._last_attempt is not None:
             due = max(due, self._last_attempt + max(self._min_interval_us, REST_SHARE * self._took_us))
         if self._dirty is not None and self._dirty <= due:
             return
-        self._dirty = due
+        self._dirty, self._patience_us = due, within_us
         # A timer of no length comes after what is ready now: the turn's other changes get into the same file.
         self._write_after(max(0, due - now))
 

@@ -31,7 +31,7 @@ class Teller:
             self.control.publish({"time": utc(boottime()), "interface": port.link.name if port else None, **event})
 
     def neighbor(self, port: Port, event: NeighborEvent) -> None:
-        self._neighbor_lines.line(f"{port.link.name}: {neighbor_event_name(event.change)}")
+        self._neighbor_lines.line(lambda: f"{port.link.name}: {neighbor_event_name(event.change)}")
         if self.is_watched:
             self.publish(port, neighbor_event(event.scope, event.change))
 

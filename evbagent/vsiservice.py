@@ -134,8 +134,7 @@ class VsiService:
         self.book.changed(name, change.vsi_id, status, change.gone)
         self._libvirt.changed(name, change)
         if status.state is not change.was or change.gone:
-            because = f": {status.reason}" if status.reason else ""
-            self._log.line(f"{name}: VSI {change.vsi_id.text} {status.state}{because}")
+            self._log.line(lambda: f"{name}: {_line(change)}")
         if self._teller.is_watched:
             document = self.book.document(name, status)
             self._teller.publish(port, vsi_event(document, change.was, change.gone))
@@ -176,6 +175,11 @@ class VsiService:
             return f"interface: {interface} is served in the bridge role, which answers requests and makes none"
         port.driver.request(RequestVsis(requests))
         return None
+
+
+def _line(change: VsiChanged) -> str:
+    because = f": {change.status.reason}" if change.status.reason else ""
+    return f"VSI {change.vsi_id.text} {change.status.state}{because}"
 
 
 def _farewell(tlv: VsiTlv) -> VsiTlv:
