@@ -33,7 +33,7 @@ from evbagent.options import Options
 from evbagent.port import Port, withdraw_relay
 from evbagent.state import Pieces, StateWriter
 from evbagent.teller import Teller
-from evbagent.uplinks import first_sequence, is_uplink, port_settings
+from evbagent.uplinks import first_sequence, goes_on, is_uplink, port_settings
 from evbagent.version import VERSION
 from evbagent.view import PortView, forwarding_mode
 from evbagent.vsiservice import VsiService
@@ -196,10 +196,10 @@ class Daemon:
         self._touch(port)
 
     def _update(self, port: Port, link: Link) -> None:
-        if not is_uplink(link, self._globs):
+        if not goes_on(port.role, link, self._globs, self._config):
             # As what it was: under another name its VSIs would not be found any more.
-            port.say_goodbye()
-            self._remove(port)
+            self._give_up(port)
+            self._consider(link)
             return
         old, port.link = port.link, link
         assert port.driver is not None
@@ -218,6 +218,10 @@ class Daemon:
             port.driver.request(LinkState(link.enabled))
             self._dcbx.link_changed(port)
         self._touch(port)
+
+    def _give_up(self, port: Port) -> None:
+        port.say_goodbye()
+        self._remove(port)
 
     def _remove(self, port: Port) -> None:
         log.info("%s: no longer served", port.link.name)
@@ -305,14 +309,10 @@ class Daemon:
             self._teller.publish(None, {"event": "configuration", "ok": False, "error": fault})
         else:
             for port in list(self._ports.values()):
-                if (
-                    not is_uplink(port.link, self._globs)
-                    or Role(self._config.for_uplink(port.link.name).role) != port.role
-                ):
-                    port.say_goodbye()
-                    self._remove(port)
-                else:
+                if goes_on(port.role, port.link, self._globs, self._config):
                     self._apply_settings(port)
+                else:
+                    self._give_up(port)
             for link in list(self._monitor.links.values()):
                 if link.index not in self._ports:
                     self._consider(link)

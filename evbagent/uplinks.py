@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from secrets import randbits
 
-from evbagent.config import UplinkSettings, VdpConfig
+from evbagent.config import Config, UplinkSettings, VdpConfig
 from evbagent.hostfacts import HostFacts
 from evbagent.localtlvs import announcement
 from evbagent.netlink import Link
@@ -43,6 +43,11 @@ def is_uplink(link: Link, globs: Sequence[str] | None, sysfs: Path = Path("/sys/
     is_wireless = (device / "phy80211").exists() or (device / "wireless").exists()
     is_virtual_function = (device / "device" / "physfn").exists()
     return not (is_wireless or is_virtual_function)
+
+
+def goes_on(role: Role, link: Link, globs: Sequence[str] | None, config: Config) -> bool:
+    """Whether a port in this role still is what the link is to have, by its name and kind of now."""
+    return is_uplink(link, globs) and Role(config.for_uplink(link.name).role) is role
 
 
 def port_settings(link: Link, settings: UplinkSettings, facts: HostFacts) -> PortSettings:

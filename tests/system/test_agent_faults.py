@@ -286,6 +286,16 @@ def test_uplink_is_renamed_and_gets_another_address(cable: Cable, tmp_path: Path
         assert len(neighbors(agent.uplink("uplink0"))) == 1
 
 
+def test_uplink_gets_a_name_that_is_configured_for_the_other_role(cable: Cable, tmp_path: Path) -> None:
+    config = SPEAK_EVERY_SECOND + "[uplink.swp0]\nrole = 'bridge'\n"
+    with Agent(cable.station, tmp_path, ["veth0", "swp0"], config=config) as agent:
+        agent.wait_for("veth0", lambda uplink: uplink["role"] == "station", "its own role")
+        cable.station.ip("link set veth0 name swp0")
+        agent.wait_for("swp0", lambda uplink: uplink["role"] == "bridge", "the role of the new name")
+        cable.station.ip("link set swp0 name veth0")
+        agent.wait_for("veth0", lambda uplink: uplink["role"] == "station", "the role of the old name")
+
+
 def test_uplink_is_enslaved_to_a_bridge(cable: Cable, tmp_path: Path) -> None:
     """Its guests sit behind a software VEB then: the station does not ask unless told to, and goes on listening."""
     with station(cable, tmp_path) as (agent, tap):
