@@ -4,13 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from evbagent.parsers import command, group
 from evbagent.policy import POLICIES
-from evbagent.terminal import DONE, FAILED, UNMET, complain, print_json
+from evbagent.terminal import DONE, FAILED, NO_ROOM, UNMET, complain, discard_output, prepare_output, print_json
 from evbagent.version import VERSION
 
 RETRY_SECONDS = 0.02
@@ -31,19 +30,23 @@ SHOWN = ("neighbors", "interfaces", "evb", "vsis", "dcbx", "statistics", "config
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 failed, 2 wrong usage, and see `terminal` for others."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that is not UTF-8 gets names from the network spelled out, not an error.
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    prepare_output()
     arguments = _parser().parse_args(argv)
     try:
-        return int(arguments.command(arguments))
+        status = int(arguments.command(arguments))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # Whoever read our output has had enough: no traceback, and none from flushing at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return FAILED
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        discard_output()
+        return complain(f"the output cannot be written: {error.strerror}")
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
