@@ -8,6 +8,7 @@ from evbagent.install import (
     InstallError,
     activate,
     deactivate,
+    drop_ins_there,
     reload_manager,
     remove,
     service_files,
@@ -23,7 +24,8 @@ def install(arguments: argparse.Namespace) -> int:
     """Put the files in place, or print them."""
     root = arguments.root or ROOT
     try:
-        files = service_files(_program(arguments), _prefix(arguments), arguments.drop_in)
+        drop_ins = dict.fromkeys([*arguments.drop_in, *drop_ins_there(root, _prefix(arguments))])
+        files = service_files(_program(arguments), _prefix(arguments), list(drop_ins))
         if arguments.print_only:
             if arguments.json:
                 print_json([{"path": str(file.path), "text": file.text} for file in files])

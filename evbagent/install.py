@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from re import compile as pattern
 
 SOURCE = Path(__file__).parent / "service"
 UNITS = ("evbagent.service", "evbagent-observe.service")
@@ -21,6 +22,8 @@ PACKAGED_PROGRAM = "/usr/bin/evbagent"
 PACKAGED_HOME = "/usr/lib/evbagent"
 # The units' ProtectHome= and PrivateTmp= leave nothing to be seen there.
 HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
+# What is neither a word's end, nor a quote, specifier, variable or pattern, to systemd as well as to AppArmor.
+SPECIAL = pattern(r"[^A-Za-z0-9/._+@:~-]")
 APPARMOR = Path("/etc/apparmor.d")
 APPARMOR_ENABLED = Path("/sys/module/apparmor/parameters/enabled")
 SYSTEMD_RUNS = Path("/run/systemd/system")
@@ -42,9 +45,11 @@ def service_files(program: str, prefix: Path, drop_ins: Sequence[str] = ()) -> l
     """All files, for an agent that is started as `program`. `drop_ins`: of DROP_INS."""
     if unknown := [name for name in drop_ins if name not in DROP_INS]:
         raise InstallError(f"there is no drop-in {unknown[0]!r}: choose of {', '.join(DROP_INS)}")
+    if SPECIAL.search(program):
+        raise InstallError(f"{program!r} is a path that units cannot name: only letters, digits and /._+@:~-")
     places = {name: prefix / "lib/systemd/system" / name for name in UNITS}
     for name in drop_ins:
-        places[f"drop-ins/{name}.conf"] = prefix / f"lib/systemd/system/{UNITS[0]}.d/{name}.conf"
+        places[f"drop-ins/{name}.conf"] = _drop_in(prefix, name)
     places["sysusers.conf"] = prefix / "lib/sysusers.d/evbagent.conf"
     places["tmpfiles.conf"] = prefix / "lib/tmpfiles.d/evbagent.conf"
     places["apparmor/rules"] = APPARMOR / "abstractions/evbagent"
@@ -52,6 +57,11 @@ def service_files(program: str, prefix: Path, drop_ins: Sequence[str] = ()) -> l
         places[f"apparmor/{name}"] = APPARMOR / name
     filled = {PACKAGED_PROGRAM: program, PACKAGED_HOME: " ".join(_homes(program))}
     return [File(path, _fill((SOURCE / name).read_text(), filled)) for name, path in places.items()]
+
+
+def drop_ins_there(root: Path, prefix: Path) -> list[str]:
+    """Those that `write` has written before. They name the program, too."""
+    return [name for name in DROP_INS if _is_ours(_below(root, _drop_in(prefix, name)))]
 
 
 def write(files: Sequence[File], root: Path) -> list[Path]:
@@ -151,6 +161,10 @@ def _homes(program: str) -> tuple[str, ...]:
         homes += [Path(sys.base_prefix), SOURCE.parents[1]]
     kept = [str(path) for path in dict.fromkeys(homes) if not path.is_relative_to("/usr")]
     return tuple(kept) or (PACKAGED_HOME,)
+
+
+def _drop_in(prefix: Path, name: str) -> Path:
+    return prefix / f"lib/systemd/system/{UNITS[0]}.d/{name}.conf"
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str:

@@ -90,6 +90,15 @@ def test_what_somebody_else_has_put_there_stays(tmp_path: Path, capsys: pytest.C
     assert theirs.exists()
 
 
+def test_drop_ins_follow_the_program(tmp_path: Path) -> None:
+    before, after = "/opt/before/bin/evbagent", "/opt/after/bin/evbagent"
+    assert main(["install", "--root", str(tmp_path), "--program", before, "--drop-in", "record"]) == DONE
+    assert main(["install", "--root", str(tmp_path), "--program", after, "--drop-in", "containers"]) == DONE
+    assert files_below(tmp_path) == FILES | {DROP_IN, DROP_IN.replace("containers", "record")}
+    for path in files_below(tmp_path):
+        assert before not in (tmp_path / path).read_text()
+
+
 def test_an_older_version_of_ours_is_replaced(tmp_path: Path) -> None:
     ours = tmp_path / "usr/local/lib/systemd/system/evbagent.service"
     ours.parent.mkdir(parents=True)
@@ -103,6 +112,8 @@ def test_an_older_version_of_ours_is_replaced(tmp_path: Path) -> None:
     [
         (["install", "--drop-in", "nonsense"], "nonsense"),
         (["install", "--program", "bin/evbagent"], "bin/evbagent"),
+        (["install", "--program", "/opt/of mine/bin/evbagent"], "/opt/of mine/bin/evbagent"),
+        (["install", "--program", "/opt/100%/bin/evbagent"], "/opt/100%/bin/evbagent"),
         (["install", "--prefix", "usr"], "usr"),
         (["uninstall", "--prefix", "usr"], "usr"),
         (["install", "--root", "/proc/1"], "/proc/1"),
