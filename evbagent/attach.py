@@ -338,6 +338,8 @@ def _check_name(name: str) -> None:
         raise AttachError(f"{name!r} cannot be an interface's name: it has to have 1 to {NAME_OCTETS} octets")
     if name in (".", "..") or any(letter in "/:%\0" or letter.isspace() for letter in name):
         raise AttachError(f"{name!r} cannot be an interface's name: no '/', ':', '%', spaces, and neither '.' nor '..'")
+    if name in ("all", "default"):
+        raise AttachError(f"{name!r} cannot be an interface's name: in /proc/sys/net it stands for others")
 
 
 def _octets(name: str) -> int:

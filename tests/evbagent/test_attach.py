@@ -209,7 +209,22 @@ def test_nothing_to_wait_for(agent: Agent, virtual_time: Time, policy: str) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["", "sixteen-octets-x", "zwölf-zeichen-ä", ".", "..", "a/b", "a b", "a:b", "g%d", "a\0b", "\udcff"]
+    "name",
+    [
+        "",
+        "sixteen-octets-x",
+        "zwölf-zeichen-ä",
+        ".",
+        "..",
+        "a/b",
+        "a b",
+        "a:b",
+        "g%d",
+        "a\0b",
+        "\udcff",
+        "all",
+        "default",
+    ],
 )
 def test_names_that_no_interface_can_have(name: str) -> None:
     assert len(name) <= 16
