@@ -10,11 +10,8 @@ the other end with the reply; ours says at once when the client is gone.
 import logging
 import os
 import resource
-import socket
-import stat
-from asyncio import CancelledError, Task, TimerHandle, create_task, get_running_loop
+from asyncio import CancelledError, Task, TimerHandle, create_task, get_running_loop, sleep
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -26,6 +23,7 @@ from msgspec.json import encode
 
 from evbagent.exchange import ControlError as ControlError
 from evbagent.exchange import Exchange, OrderExchange, VsiExchange, VsiSession, decode_strictly
+from evbagent.listening import Listener
 from evbagent.messages import (
     CHANGE_SOCKET_NAME,
     INLINE_OCTETS,
@@ -34,9 +32,8 @@ from evbagent.messages import (
     BadRequest,
     check_id,
     check_request,
-    check_socket_path,
 )
-from evbagent.replies import Address, Replies, datagram_socket
+from evbagent.replies import Address, Replies
 from evbagent.share import Share
 from evbagent.stream import Backlog, LongAnswer, Pair, Stream
 from evbagent.waiting import Waiting
@@ -54,8 +51,8 @@ KEPT_LONG_OCTETS = 32 << 20
 MOST_EVENTS_S, SHARE_OF_EVENTS = 0.1, 0.5
 """To give events to those who watch: so much at once, and so much of the time."""
 TELL_SKIPPED_S = 0.5
-SEND_BUFFER = 8 << 20
-SO_SNDBUFFORCE = 32
+LOOK_S = 10.0
+"""How often is looked whether clients still find us."""
 
 
 class Handler(Protocol):
@@ -86,13 +83,6 @@ class _Asker:
     request_id: int | str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Listener:
-    path: Path
-    inode: tuple[int, int] | None
-    socket: socket.socket
-
-
 class ControlServer:
     """Serves two sockets side by side, the one at `path` and that for changes.
 
@@ -103,7 +93,8 @@ class ControlServer:
         self.ignored_requests = 0
         self._path = path
         self._handler = handler
-        self._listeners: list[_Listener] = []
+        self._listeners: list[Listener] = []
+        self._keeper: Task[None] | None = None
         self._names = {str(path), str(path.with_name(CHANGE_SOCKET_NAME))}
         self._receiving: list[Task[None]] = []
         self._watching: dict[Stream, str | None] = {}
@@ -119,10 +110,17 @@ class ControlServer:
 
     async def start(self) -> None:
         """Listen. OSError when the path is too long or somebody else's; a dead agent's socket there is replaced."""
+        await self._listen()
+        self._keeper = create_task(self._keep_listening())
+
+    async def _listen(self) -> None:
+        from asyncio_dgram import from_socket  # after the first frames are out: it takes 20 ms to import
+
         opened: list[Any] = []
         try:
             for path, mode in ((self._path, 0o666), (self._path.with_name(CHANGE_SOCKET_NAME), 0o660)):
-                opened.append(await self._listen(path, mode))
+                self._listeners.append(Listener(path, mode))
+                opened.append(await from_socket(self._listeners[-1].socket.dup()))
         except BaseException:
             for requests in opened:
                 requests.close()
@@ -132,24 +130,19 @@ class ControlServer:
         anybody, permitted = opened
         self._receiving = [create_task(self._receive(anybody, False)), create_task(self._receive(permitted, True))]
 
-    async def _listen(self, path: Path, mode: int) -> Any:
-        """Requests to a socket with this mode."""
-        from asyncio_dgram import from_socket  # after the first frames are out: it takes 20 ms to import
-
-        check_socket_path(path)
-        _make_way(path)
-        listener = datagram_socket()
-        try:
-            with suppress(PermissionError):
-                listener.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER)
-            listener.bind(str(path))
-            os.chmod(path, mode)
-            requests = await from_socket(listener)
-        except BaseException:
-            listener.close()
-            raise
-        self._listeners.append(_Listener(path, _inode(path), listener.dup()))
-        return requests
+    async def _keep_listening(self) -> None:
+        """A state directory that was lost is made again by who writes the state, and its sockets by us."""
+        while True:
+            await sleep(LOOK_S)
+            if self._listeners and all(listener.is_found for listener in self._listeners):
+                continue
+            self._stop_listening()
+            try:
+                await self._listen()
+            except OSError as error:
+                log.debug("control socket: %s", error)
+            else:
+                log.warning("control socket: %s had been removed, and is there again", self._path)
 
     def close(self) -> None:
         """Tell those who wait, hang up on those who watch, withdraw the socket."""
@@ -162,15 +155,15 @@ class ControlServer:
         if self._telling:
             self._telling.cancel()
         self.replies.close()
+        if self._keeper:
+            self._keeper.cancel()
         self._stop_listening()
 
     def _stop_listening(self) -> None:
         for task in self._receiving:
             task.cancel()
         for listener in self._listeners:
-            listener.socket.close()
-            if listener.inode == _inode(listener.path):
-                listener.path.unlink(missing_ok=True)
+            listener.close()
         self._receiving.clear()
         self._listeners.clear()
 
@@ -371,24 +364,3 @@ class ControlServer:
 def _open_files() -> int:
     """How many this process may have."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def _make_way(path: Path) -> None:
-    """Remove a dead agent's socket. OSError when what is there is alive, or no socket."""
-    with suppress(FileNotFoundError), datagram_socket() as probe:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise OSError(f"{path} is in the way: it is not a socket")
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-        else:
-            raise OSError(f"another agent answers at {path}")
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

@@ -38,9 +38,9 @@ class Replies:
         self._retry_delay = RETRY_SECONDS
 
     def open(self, asked: Sequence[socket.socket]) -> None:
-        """`asked`: the sockets that clients write to. They have to stay open until `close`."""
+        """`asked`: the sockets that clients write to, open until `close` or until there are others."""
         self._asked = asked
-        self._sender = datagram_socket()
+        self._sender = self._sender or datagram_socket()
 
     def close(self) -> None:
         if self._retry:

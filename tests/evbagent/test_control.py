@@ -788,6 +788,55 @@ def test_a_dead_agents_socket_is_replaced_and_anyone_may_ask(tmp_path: Path) -> 
     serve(tmp_path, test)
 
 
+@pytest.mark.parametrize("lost", [["control.sock"], ["change.sock"], ["control.sock", "change.sock"]])
+def test_sockets_that_were_removed_are_there_again(
+    tmp_path: Path, lost: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "LOOK_S", 0.01)
+    directory = tmp_path / "state"
+    directory.mkdir()
+
+    async def test(server: ControlServer, handler: Handler) -> None:
+        watcher = await Raw(directory).stream(op="watch")
+        for name in lost:
+            (directory / name).unlink()
+        if len(lost) == 2:
+            directory.rmdir()
+            await asyncio.sleep(0.05)  # nobody makes it for some time
+            directory.mkdir()
+        names = ("control.sock", "change.sock")
+        while not all((directory / name).is_socket() for name in names):
+            await asyncio.sleep(0.01)
+        for name, mode in zip(names, (0o666, 0o660), strict=True):
+            assert (directory / name).stat().st_mode & 0o777 == mode
+            assert (await Raw(directory, at=name).ask(op="ping"))["ok"] is True
+            assert (await Raw(directory, at=name, connected=True).ask(op="ping"))["ok"] is True
+        server.publish({"event": "link", "interface": "eth0"})
+        assert (await watcher.receive())["event"] == "link"
+
+    serve(directory, test)
+    assert not list(directory.iterdir())
+
+
+def test_sockets_of_another_agent_are_not_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "LOOK_S", 0.01)
+
+    async def test(server: ControlServer, handler: Handler) -> None:
+        for name in ("control.sock", "change.sock"):
+            (tmp_path / name).unlink()
+        other = ControlServer(tmp_path / "control.sock", Handler("another's"))
+        await other.start()
+        try:
+            await asyncio.sleep(0.1)
+            assert (await Raw(tmp_path).ask(op="show", what="neighbors"))["data"] == "another's"
+        finally:
+            other.close()
+        while not all((tmp_path / name).is_socket() for name in ("control.sock", "change.sock")):
+            await asyncio.sleep(0.01)
+
+    serve(tmp_path, test)
+
+
 def test_an_agent_that_lives_keeps_its_socket(tmp_path: Path) -> None:
     async def test(server: ControlServer, handler: Handler) -> None:
         with pytest.raises(OSError, match="another agent answers"):
