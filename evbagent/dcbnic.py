@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from errno import EEXIST, EINVAL, ENOENT
+from errno import EAGAIN, EBUSY, EEXIST, EINTR, EINVAL, ENOBUFS, ENOENT, ENOMEM, ETIMEDOUT
 from socket import if_indextoname
 
 from evbagent.dcbnl import Cee, DcbxMode, Ieee
@@ -14,16 +14,21 @@ from evbagent.rtnl import NetlinkError
 from protocols.dcbx.model import Application
 
 OURS = DcbxMode.HOST | DcbxMode.IEEE
+PASSING = frozenset({EAGAIN, EBUSY, EINTR, ENOBUFS, ENOMEM, ETIMEDOUT})
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a change: what has been written, and why not more (empty: all is as it is to be)."""
+    """What came of a change: what has been written, and why not more (empty: all is as it is to be).
+
+    `is_passing`: the driver was busy, or so, and may do it in a while.
+    """
 
     changed: tuple[Difference, ...] = ()
     error: str = ""
+    is_passing: bool = False
 
 
 class DcbNic:
@@ -143,15 +148,16 @@ class DcbNic:
             for app in plan.delete:
                 self._unless(ENOENT, self._socket.delete_app, app)
         except NetlinkError as error:
-            self.look()
-            still = left().differences
-            return Outcome(tuple(one for one in plan.differences if one not in still), str(error))
+            refusal, is_passing = str(error), error.errno in PASSING
+        else:
+            refusal, is_passing = "", False
         self.look()
-        if still := left().differences:
-            kept = "; ".join(map(str, still))
-            done = tuple(one for one in plan.differences if one not in still)
-            return Outcome(done, f"the driver took it, and has not done it: {kept}")
-        return Outcome(plan.differences)
+        if self.settings is None:
+            return Outcome((), refusal or f"what has come of it is not known: {self.obstacle}", is_passing)
+        still = left().differences
+        if still and not refusal:
+            refusal = f"the driver took it, and has not done it: {'; '.join(map(str, still))}"
+        return Outcome(tuple(one for one in plan.differences if one not in still), refusal, is_passing)
 
     def _become_host(self, plan: Plan) -> None:
         if plan and self.mode is not None and self.mode & OURS != OURS:

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 NEAREST_S = 1.0
 """Between two changes of a NIC's settings; what is agreed meanwhile is written together."""
+AGAIN_S = 5.0
+"""Until a driver is asked again that was busy, or could not be read."""
 NEGOTIATION_S = 3.0
 """In CEE and CIN a peer acknowledges first, and takes a second for each step; until then local settings stand."""
 SLACK_S = 0.125
@@ -235,31 +237,46 @@ class DcbxService:
     def _reconcile(self, port: Port, one: DcbUplink) -> None:
         """See what differs from what has been agreed, and have it written if that is ours to do."""
         one.compare(port.stack)
-        if one.may_write and port.link.enabled and one.writer is None and self._loop is not None:
-            wait = max(0.0, one.next_write - self._loop.time())
-            one.writer = self._loop.call_later(wait, self._write, port, one)
+        self._schedule(port, one)
         self._warn(port, one)
         self._touch(port)
+
+    def _schedule(self, port: Port, one: DcbUplink) -> None:
+        if not port.link.enabled or one.writer is not None or self._loop is None:
+            return
+        if one.may_write:
+            wait = max(0.0, one.next_write - self._loop.time())
+            one.writer = self._loop.call_later(wait, self._write, port, one)
+        elif one.nic.error:
+            one.writer = self._loop.call_later(AGAIN_S, self._look_again, port, one)
 
     def _write(self, port: Port, one: DcbUplink) -> Outcome:
         if one.writer is not None:
             one.writer.cancel()
             one.writer = None
         outcome = one.nic.apply(one.wanted)
-        one.next_write = self._loop.time() + NEAREST_S if self._loop is not None else 0.0
-        one.in_vain = (one.wanted, one.nic.settings) if outcome.error else None
+        pause = AGAIN_S if outcome.is_passing else NEAREST_S
+        one.next_write = self._loop.time() + pause if self._loop is not None else 0.0
+        one.in_vain = (one.wanted, one.nic.settings) if outcome.error and not outcome.is_passing else None
         self._report(port.link.index, one, outcome)
         one.compare(port.stack)
+        if outcome.is_passing or one.nic.error:
+            self._schedule(port, one)
         self._warn(port, one)
         self._touch(port)
         return outcome
 
+    def _look_again(self, port: Port, one: DcbUplink) -> None:
+        one.writer = None
+        self._look(port, one)
+        self._reconcile(port, one)
+
     def _report(self, index: int, one: DcbUplink, outcome: Outcome) -> None:
         """To the log, before and after of each, and to those who watch."""
-        one.outcome = outcome
+        former, one.outcome = one.outcome, outcome
         for difference in outcome.changed:
             log.info("%s: DCB: %s", one.nic.name, difference)
-        if outcome.error:
+        if outcome.error and not (outcome.is_passing and outcome == former):
             log.warning("%s: DCB settings not written: %s", one.nic.name, outcome.error)
         port = self._ports.get(index)
         if port is not None and outcome != Outcome():

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from errno import EINVAL
+from errno import EBUSY, EINVAL, EIO
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -292,6 +292,21 @@ def test_a_driver_that_refuses(quiet: Rig) -> None:
         assert quiet.host.evbagent("dcbx", "apply", quiet.cable.uplink).returncode == 0
         quiet.wait_for_nic(*AGREED[:4])
         assert quiet.host.uplink(quiet.cable.uplink)["warnings"] == []
+
+
+def test_a_driver_that_is_busy(quiet: Rig) -> None:
+    """It is asked again, to write as well as to read; the log says so once."""
+    uplink = quiet.cable.uplink
+    quiet.nic.add(uplink, f"refuse {IEEE_SET} {EBUSY}")
+    with quiet.switch, quiet.host:
+        quiet.wait_for_warning("set ETS and PFC: Device or resource busy")
+        wait_until(lambda: len(quiet.writes()) >= 2, "it is asked again", 15, 0.1)
+        quiet.nic.add(uplink, f"fail {IEEE_GET} {EIO}")
+        quiet.wait_for_warning("read DCB settings (IEEE_GET): Input/output error")
+        quiet.nic.add(uplink)
+        quiet.wait_for_nic(*AGREED, timeout=15)
+        wait_until(lambda: quiet.host.uplink(uplink)["warnings"] == [], "all is well", 10, 0.1)
+        assert quiet.host.log.read_text().count("DCB settings not written: veth0: set ETS and PFC: Device or") == 1
 
 
 def test_a_nic_that_cannot_have_it(quiet: Rig) -> None:
