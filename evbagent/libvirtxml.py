@@ -71,6 +71,7 @@ def read(octets: bytes) -> Document:
     reader = _Reader(octets)
     try:
         reader.parser.Parse(octets, True)
+        octets.decode(reader.encoding)  # Python's escapes are more than the single octets that expat asks for
     except ExpatError as error:
         raise DocumentError(f"line {error.lineno}, column {error.offset + 1}: {messages[error.code]}") from error
     except (LookupError, ValueError) as error:  # an encoding that nobody knows, or with several octets a character

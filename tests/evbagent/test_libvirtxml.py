@@ -95,6 +95,7 @@ def test_what_stands_before(before: bytes, encoding: str) -> None:
         (b"<?xml version='1.0' encoding='nonsense'?>\n<domain/>", "unknown encoding: nonsense"),
         (b"<?xml version='1.0' encoding='shift_jis'?>\n<domain/>", "multi-byte encodings"),
         (b"<?xml version='1.0' encoding='cp037'?><domain/>", "unknown encoding"),
+        (rb"<?xml version='1.0' encoding='raw_unicode_escape'?><domain>\ux</domain>", "rawunicodeescape"),
         (b"<?xml version='1.0' encoding='utf-16'?><domain/>", "incorrect"),
         ("<domain/>".encode("utf-16"), "UTF-16"),
         ("<domain/>".encode("utf-16-le"), "UTF-16"),
