@@ -8,6 +8,7 @@ import pytest
 
 from evbagent.cli import main
 from evbagent.control import ControlServer
+from evbagent.terminal import USAGE
 from tests.support.fakevsis import FakeVsis
 
 
@@ -46,3 +47,11 @@ def test_an_agent_that_starts_in_time_is_waited_for(tmp_path: Path, monkeypatch:
 
     asyncio.run(start_late())
     assert status == [0]
+
+
+@pytest.mark.parametrize("text", ["soon", "nan", "-1", "1e9"])
+def test_what_is_no_number_of_seconds(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["wait", "eth0", "--for", "neighbor", f"--timeout={text}"])
+    assert exit_.value.code == USAGE
+    assert f"{text} is not a number of seconds" in capsys.readouterr().err
