@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from msgspec import MsgspecError
 from msgspec.json import decode, encode
 
-from evbagent.messages import MAX_MESSAGE_OCTETS, MAX_UNANSWERED, VERSION, BadRequest
+from evbagent.messages import MAX_MESSAGE_OCTETS, MAX_UNANSWERED, VERSION, BadRequest, id_of
 from evbagent.stream import Pair
 
 log = logging.getLogger(__name__)
@@ -242,7 +242,7 @@ def _may_change(ancillary: Iterable[tuple[int, int, bytes]]) -> bool:
 
 def _refusal(spec: Any) -> dict[str, Any]:
     return {
-        "id": spec.get("id") if isinstance(spec, dict) else None,
+        "id": id_of(spec),
         "result": "invalid",
         "response": None,
         "text": f"{MAX_UNANSWERED} requests of this session are not answered yet",

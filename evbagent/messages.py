@@ -52,6 +52,14 @@ def check_id(document: Any) -> int | str | None:
     raise BadRequest("id: is a whole number of 64 bits, a text of up to 64 characters, or null")
 
 
+def id_of(document: Any) -> int | str | None:
+    """The same for who is answered in any case: None when there is no `id` that could go back."""
+    try:
+        return check_id(document)
+    except BadRequest:
+        return None
+
+
 def check_request(request: dict[str, Any]) -> dict[str, Any]:
     """The request if it is one of ours; BadRequest names what is wrong with it."""
     version = request.get("v")

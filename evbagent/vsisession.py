@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.json import encode
 
+from evbagent.messages import check_id
 from evbagent.vsientry import BookedVsi, Waiter, Want
 from evbagent.vsispec import VsiSpec, read_spec, vsi_tlv
 from evbagent.vsiview import vsi_answer
@@ -47,19 +48,20 @@ class Session:
         waits: dict[float, _Wait] = {}
         refused = []
         for spec in specs:
+            spec_id = None
             try:
+                spec_id = check_id(spec)
                 fields = read_spec(spec)
                 tlv = vsi_tlv(fields)
                 known = batch.port.vsis.get(tlv.vsi_id)
                 want = None if tlv.mode is Mode.DEASSOCIATE else self._want(known, tlv, fields, spec)
                 batch.check_room(known, want)
             except ValueError as error:
-                spec_id = spec.get("id") if isinstance(spec, dict) else None
                 refused.append(vsi_answer(spec_id, Outcome.INVALID, str(error)))
                 continue
             vsi = batch.port.vsi(tlv.vsi_id)
             batch.adopt(vsi, want)
-            waiter = batch.request(vsi, tlv, want, self, fields.id)
+            waiter = batch.request(vsi, tlv, want, self, spec_id)
             if fields.wait is not None:
                 wait = waits.get(fields.wait) or waits.setdefault(fields.wait, _Wait(fields.wait))
                 wait.waiters[waiter.ticket] = waiter

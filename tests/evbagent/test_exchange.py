@@ -258,11 +258,12 @@ def test_requests_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.Monk
     async def test(server: ControlServer, vsis: FakeVsis) -> None:
         vsis.switch = lambda spec: None
         client = await converse(tmp_path)
-        client.ask(*[{**SPEC, "id": number} for number in range(12)], "no object")
-        refused = await client.answers(3)
+        client.ask(*[{**SPEC, "id": number} for number in range(12)], "no object", {**SPEC, "id": "x" * 65})
+        refused = await client.answers(4)
         assert [(answer["id"], answer["result"]) for answer in refused] == [
             (10, "invalid"),
             (11, "invalid"),
+            (None, "invalid"),
             (None, "invalid"),
         ]
         assert "10 requests of this session" in refused[0]["text"]
@@ -273,10 +274,10 @@ def test_requests_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.Monk
         assert [answer["id"] for answer in await client.answers(1)] == [14]
         assert len(session.later) == 10
         counted = {name: count for name, count in server.counters.items() if count}
-        assert counted == {"control-streams": 1, "control-refused": 4}
+        assert counted == {"control-streams": 1, "control-refused": 5}
         client.socket.close()
         await until(lambda: not server._exchanges)
-        assert server.counters["control-refused"] == 4
+        assert server.counters["control-refused"] == 5
 
     serve(tmp_path, test)
     assert MAX_UNANSWERED == MOST_UNANSWERED / 4, "no client alone can use up what there is for all"

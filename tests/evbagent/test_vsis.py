@@ -95,6 +95,16 @@ def test_a_request_that_means_nothing_is_answered_and_the_others_are_made(
     assert rig.kept == kept(1, 3)
 
 
+@pytest.mark.parametrize("request_id", ["x" * 65, 1 << 63, True, 1.5, {"a": 1}])
+def test_an_id_that_would_take_more_than_there_is_room_for(rig: Rig, request_id: Any) -> None:
+    client = rig.client()
+    client.ask(spec(1, id=request_id), spec(2, id="x" * 64))
+    (answer,) = client.answers
+    assert (answer["id"], answer["result"]) == (None, "invalid")
+    assert answer["text"].startswith("id: ")
+    assert [request.tlv for request in rig.requests()] == [tlv(2)]
+
+
 @pytest.mark.parametrize("nonsense", [None, 7, "associate", [], {}, {"id": [1]}, {"instance": 1}])
 def test_what_is_no_request_at_all(rig: Rig, nonsense: Any) -> None:
     client = rig.client()
