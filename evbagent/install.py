@@ -67,14 +67,15 @@ def drop_ins_there(root: Path, prefix: Path) -> list[str]:
 def write(files: Sequence[File], root: Path) -> list[Path]:
     """Write them below `root`; returns where they are. A file that is not ours is left alone: InstallError."""
     targets = [_below(root, file.path) for file in files]
-    for target in targets:
-        if target.exists() and not _is_ours(target):
-            raise InstallError(f"{target} is there already and is not of `evbagent install`: move it away first")
-    for target, file in zip(targets, files, strict=True):
-        try:
+    target = root
+    try:
+        for target in targets:
+            if target.exists() and not _is_ours(target):
+                raise InstallError(f"{target} is there already and is not of `evbagent install`: move it away first")
+        for target, file in zip(targets, files, strict=True):
             _write(target, f"{MARK}\n{file.text}")
-        except OSError as error:
-            raise InstallError(f"{target} cannot be written: {error.strerror}; run as root, or use --root") from error
+    except OSError as error:
+        raise InstallError(f"{target} cannot be written: {error.strerror}; run as root, or use --root") from error
     return targets
 
 

@@ -108,8 +108,7 @@ def script(command: Sequence[str], *, adapt: bool) -> str:
 def install(root: Path, text: str) -> Path:
     """Put the script below `root`, in place of an older one of ours. Raises `HookError`."""
     path = root / SCRIPT
-    if not (root / CONFIGURATION).is_dir():
-        raise HookError(f"there is no directory {root / CONFIGURATION}: install libvirt first")
+    _check_libvirt(root / CONFIGURATION)
     _check_ours(path)
     # Beside the directory, not in it: libvirt would run a half-written file there as well.
     new = path.parent.parent / f".{path.name}.new"
@@ -156,6 +155,16 @@ def reload_daemons(root: Path) -> list[str]:
                 raise HookError(f"{daemon} ({process}) is not reloaded: {error.strerror}; do it by hand") from error
             told.append(f"{daemon} ({process})")
     return told
+
+
+def _check_libvirt(directory: Path) -> None:
+    """HookError if it has no configuration there."""
+    try:
+        is_there = directory.is_dir()
+    except OSError as error:
+        raise HookError(_failure(directory, "looked into", error)) from error
+    if not is_there:
+        raise HookError(f"there is no directory {directory}: install libvirt first")
 
 
 def _check_ours(path: Path) -> bool:

@@ -117,6 +117,8 @@ def test_an_older_version_of_ours_is_replaced(tmp_path: Path) -> None:
         (["install", "--prefix", "usr"], "usr"),
         (["uninstall", "--prefix", "usr"], "usr"),
         (["install", "--root", "/proc/1"], "/proc/1"),
+        (["install", "--root", "/" + 256 * "x"], "too long"),
+        (["uninstall", "--root", "/" + 256 * "x"], "too long"),
     ],
 )
 def test_what_cannot_be_is_said(

@@ -237,6 +237,13 @@ def test_a_place_that_cannot_be_written(root: Path, capsys: pytest.CaptureFixtur
     assert (root / "etc/libvirt/hooks").read_text() == ""
 
 
+def test_a_place_that_cannot_even_be_looked_into(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("install-hook", "uninstall-hook"):
+        assert command(name, "--root", "/" + 256 * "x") == 1
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "too long" in error
+
+
 def test_without_privileges(root: Path) -> None:
     install(root, script(["evbagent"], adapt=False))
     (root / SCRIPT).parent.chmod(0o555)
