@@ -156,6 +156,8 @@ class Attachments:
     def _see(self, key: DeviceKey, link: Link) -> None:
         """A macvlan or macvtap as it is now: followed if it carries our mark, let go if it does not any more."""
         known = self._devices.get(key)
+        if known and known.mode != link.macvlan_mode and key[0] is None:
+            link = self._now(link)
         policy = marked_policy(link.alias)
         uplink = known.uplink if known else self._uplink(link)
         if policy not in POLICIES or uplink is None:
@@ -174,6 +176,13 @@ class Attachments:
         if known is None:
             self._notify(AttachmentEvent("added", device, f"marked {policy}"))
         self._bring_in_line(device)
+
+    def _now(self, link: Link) -> Link:
+        """News that were on their way when we set a mode tell of the one before."""
+        try:
+            return self._route.get_link(index=link.index) or link
+        except NetlinkError:
+            return link
 
     def _uplink(self, link: Link) -> int | None:
         return None if link.parent is None else self._vlans.get(link.parent, link.parent)

@@ -23,6 +23,7 @@ class Route:
     def __init__(self, **elsewhere: list[Link]) -> None:
         self.modes: dict[int, str] = {}
         self.refuses: set[int] = set()
+        self.here: dict[int, Link] = {}
         self.elsewhere = {int(key[1:]): links for key, links in elsewhere.items()}
 
     def __enter__(self) -> "Route":
@@ -42,7 +43,10 @@ class Route:
     def dump_links(self, kind: str, nsid: int) -> list[Link]:
         return [link for link in self.elsewhere[nsid] if link.kind == kind]
 
-    def get_link(self, index: int, nsid: int) -> Link | None:
+    def get_link(self, index: int, nsid: int | None = None) -> Link | None:
+        if nsid is None:
+            link = self.here.get(index)
+            return link and replace(link, macvlan_mode=self.modes.get(index, link.macvlan_mode))
         return next((link for link in self.elsewhere[nsid] if link.index == index), None)
 
 
@@ -103,8 +107,22 @@ def test_a_device_in_the_wrong_mode_is_moved_when_it_is_seen() -> None:
     bench.attachments.answer(UPLINK, "veb", "nobody")
     bench.appear(guest(5, mode="vepa"))
     assert bench.took() == [("added", "g5"), ("re-moded", "g5")] and bench.route.modes == {5: "bridge"}
+    bench.route.modes[5] = "vepa"
     bench.attachments.link_changed(LinkChange(guest(5), guest(5, mode="vepa")))
     assert bench.took() == [("re-moded", "g5")], "whoever moved it by hand"
+
+
+def test_old_news_are_not_believed() -> None:
+    """The kernel tells of a guest whose lower link went down after we have set its mode, and in the words of before."""
+    bench = Bench()
+    bench.route.here[5] = guest(5, mode="vepa")
+    bench.attachments.answer(UPLINK, "vepa", "agreed")
+    bench.appear(guest(5, mode="vepa"))
+    bench.attachments.answer(UPLINK, "veb", "the link is down")
+    assert bench.took() == [("added", "g5"), ("re-moded", "g5")]
+    bench.attachments.link_changed(LinkChange(None, guest(5, mode="vepa")))
+    assert bench.took() == [] and bench.route.modes == {5: "bridge"}
+    assert [device.mode for device in bench.attachments.of(UPLINK)] == ["bridge"]
 
 
 def test_require_vepa_is_reported_once_and_never_moved() -> None:
