@@ -110,7 +110,10 @@ class BridgeEdge(Edge):
         self._vdp.settings = settings.bridge
 
     def agree(self, agreement: Agreement, settled: bool, now: Instant) -> list[EdgeEffect]:
-        """The link is up. `settled`: a station's EVB TLV has said which edition; else its first ECPDU does (X5)."""
+        """The link is up. `settled`: the edition is known, by the configuration or a station's EVB TLV.
+
+        Else the station's first ECPDU says which it is (X5).
+        """
         effects: list[EdgeEffect] = []
         self._settled = settled
         fresh = self._agreement is None

@@ -220,7 +220,8 @@ class PortStack:
         if isinstance(edge, BridgeEdge):
             if not self.enabled:
                 return edge.part("the link is down", now)
-            return edge.agree(agreement, self.evb.peer_key is not None, now)
+            settled = self.evb.peer_key is not None or len(self.settings.evb.editions) == 1
+            return edge.agree(agreement, settled, now)
         effects: list[EdgeEffect] = []
         peer, former = self.evb.peer_key, self._bridge
         self._bridge = peer

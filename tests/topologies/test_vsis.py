@@ -224,17 +224,21 @@ def test_no_evb_no_vdp() -> None:
     assert not ecpdus(wire)
 
 
-def test_ahead_of_evb_when_told() -> None:
-    """The bridge takes requests before it has heard an EVB TLV (interop-notes X5)."""
+@pytest.mark.parametrize(
+    ("editions", "granted"), [((RATIFIED,), 1), ((RATIFIED, DRAFT), 1), ((DRAFT, RATIFIED), 1), ((DRAFT,), 0)]
+)
+def test_ahead_of_evb_when_told(editions: tuple[Edition, ...], granted: int) -> None:
+    """The bridge takes requests before it has heard an EVB TLV (interop-notes X5), in an edition of its own."""
     host = station(editions=(RATIFIED,))
-    switch = bridge(editions=(RATIFIED,))
+    switch = bridge(editions=editions)
     wire = Wire(host, switch)
     wire.start()
     wire.settings(host, edge=EdgeSettings(without_evb=True))
     client = Client(wire, host)
     client.associate([1], persistent=True)
     wire.plug()
-    wire.run_until(lambda: len(held(host)) == 1, SECOND)
+    wire.run(SECOND)
+    assert len(held(host)) == len(held(switch)) == granted
 
 
 @pytest.mark.parametrize("hours", [1, pytest.param(24, marks=pytest.mark.slow)])
