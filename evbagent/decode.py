@@ -31,8 +31,8 @@ ETHERNET, LINUX_COOKED, LINUX_COOKED_2 = 1, 113, 276
 
 
 def selection() -> Selection:
-    """The frames that may be worth a look: tagged ones could hold anything."""
-    ethertypes = (ETHERTYPE_LLDP, *ECP_RATIFIED.ethertypes, *ECP_DRAFT.ethertypes, *_TAGS)
+    """The frames that may be worth a look: what is tagged, or has a length for its EtherType, could hold anything."""
+    ethertypes = (ETHERTYPE_LLDP, *ECP_RATIFIED.ethertypes, *ECP_DRAFT.ethertypes, *_TAGS, *_LENGTHS)
     return Selection(
         {ETHERNET: 12, LINUX_COOKED: 14, LINUX_COOKED_2: 0},
         frozenset(ethertype.to_bytes(2, "big") for ethertype in ethertypes),
@@ -52,7 +52,7 @@ def describe_frame(frame: Frame) -> Document | None:
     header = _read_header(frame.linktype, frame.data)
     if header is None:
         return None
-    payload = frame.data[header.size :]
+    payload = frame.data[header.size : header.end]
     if header.ethertype == ETHERTYPE_LLDP:
         content = _read_lldpdu(payload)
     elif header.ethertype in ECP_RATIFIED.ethertypes:
@@ -62,7 +62,7 @@ def describe_frame(frame: Frame) -> Document | None:
     else:
         return None
     errors = sorted(content.errors.items())
-    if content.open_end and len(frame.data) < frame.length:
+    if content.open_end and len(frame.data) < min(frame.length, header.end or frame.length):
         errors.append((len(payload), f"the capture has {len(frame.data)} of the frame's {frame.length} octets"))
     document: Document = {
         "number": frame.number,
@@ -78,7 +78,8 @@ def describe_frame(frame: Frame) -> Document | None:
     if content.ecp is not None:
         document["ecp"] = content.ecp
     document["tlvs"] = content.tlvs
-    document["trailer"] = content.trailer.hex() if any(content.trailer) else None
+    trailer = content.trailer + frame.data[header.size + len(payload) :]
+    document["trailer"] = trailer.hex() if any(trailer) else None
     return document
 
 
@@ -94,17 +95,24 @@ def utc(time: int) -> str | None:
 
 @dataclass(slots=True)
 class _Header:
-    """The `size` octets before the PDU. A cooked capture does not tell the destination."""
+    """The `size` octets before the PDU. A cooked capture does not tell the destination.
+
+    `end` is where the PDU's octets end at the latest, None: with the frame.
+    """
 
     destination: bytes | None
     source: bytes | None
     ethertype: int
     size: int
     vlan: int | None = None
+    end: int | None = None
 
 
 def _read_header(linktype: int, data: bytes) -> _Header | None:
-    """Link types as in draft-ietf-opsawg-pcaplinktype; `vlan` is the VID of the outermost tag."""
+    """Link types as in draft-ietf-opsawg-pcaplinktype; `vlan` is the VID of the outermost tag.
+
+    Switches of H3C, HP and Huawei can be told to send LLDPDUs behind SNAP, with a length in place of the EtherType.
+    """
     if linktype == ETHERNET and len(data) >= 14:
         header = _Header(data[:6], data[6:12], int.from_bytes(data[12:14], "big"), 14)
     elif linktype == LINUX_COOKED and len(data) >= 16:
@@ -114,15 +122,27 @@ def _read_header(linktype: int, data: bytes) -> _Header | None:
         header = _Header(None, data[12 : 12 + min(data[11], 8)], int.from_bytes(data[:2], "big"), 20)
     else:
         return None
-    while header.ethertype in _TAGS:
-        tag = data[header.size : header.size + 4]
-        if len(tag) < 4:
-            return None
-        if header.vlan is None:
-            header.vlan = int.from_bytes(tag[:2], "big") & 0xFFF
-        header.ethertype = int.from_bytes(tag[2:], "big")
-        header.size += 4
-    return header
+    # A cooked capture has 4 in place of the length before LLC, unless a tag precedes that.
+    cooked = linktype != ETHERNET
+    while True:
+        if header.ethertype in _TAGS:
+            tag = data[header.size : header.size + 4]
+            if len(tag) < 4:
+                return None
+            if header.vlan is None:
+                header.vlan = int.from_bytes(tag[:2], "big") & 0xFFF
+            header.ethertype = int.from_bytes(tag[2:], "big")
+            header.size += 4
+        elif header.ethertype in _LENGTHS and data.startswith(_SNAP, header.size):
+            protocol = data[header.size + len(_SNAP) : header.size + len(_SNAP) + 2]
+            if len(protocol) < 2:
+                return None
+            if not cooked or header.vlan is not None:
+                header.end = header.size + header.ethertype
+            header.ethertype = int.from_bytes(protocol, "big")
+            header.size += len(_SNAP) + 2
+        else:
+            return header
 
 
 @dataclass(slots=True)
@@ -274,6 +294,9 @@ def _address(octets: bytes | None) -> str | None:
 
 # IEEE 802.1Q, 802.1ad, and what switches used before that.
 _TAGS = (*ETHERTYPES_VLAN, 0x9100, 0x9200)
+# What is no EtherType but the length of an IEEE 802.3 frame's data; LLC and SNAP before an EtherType (RFC 1042).
+_LENGTHS = range(1501)
+_SNAP = bytes.fromhex("aaaa03000000")
 _OPERATIONS: Mapping[int, str] = {Operation.REQUEST: "request", Operation.ACKNOWLEDGE: "acknowledgement"}
 _RATIFIED = _Form(ECP_RATIFIED, VDP_RATIFIED, 4, _ratified_header, describe_ratified_tlv)
 _DRAFT = _Form(ECP_DRAFT, VDP_DRAFT, 9, _draft_header, describe_draft_tlv)

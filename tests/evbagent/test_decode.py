@@ -100,6 +100,8 @@ PAYLOAD = LLDP[14:]
 ETHERNET = LLDP[:12]
 ONE_TAG = bytes.fromhex("8100 6064")
 TWO_TAGS = bytes.fromhex("88a8 0007 8100 6064")
+SNAP = bytes.fromhex("aaaa03 000000 88cc")
+BEHIND_SNAP = (len(SNAP) + len(PAYLOAD)).to_bytes(2, "big") + SNAP
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,11 @@ TWO_TAGS = bytes.fromhex("88a8 0007 8100 6064")
         (113, b"\0\2\0\1\xff\xff" + MAC + b"\1\2\x88\xcc", None, "02:00:00:00:00:aa:01:02", None),
         (276, b"\x88\xcc\0\0\0\0\0\3\0\1\2\6" + MAC + b"\0\0", None, "02:00:00:00:00:aa", None),
         (276, b"\x81\x00\0\0\0\0\0\3\0\1\2\6" + MAC + b"\0\0\0\x64\x88\xcc", None, "02:00:00:00:00:aa", 100),
+        (1, ETHERNET + BEHIND_SNAP, "01:80:c2:00:00:0e", "02:00:00:00:00:aa", None),
+        (1, ETHERNET + ONE_TAG + BEHIND_SNAP, "01:80:c2:00:00:0e", "02:00:00:00:00:aa", 100),
+        (113, b"\0\2\0\1\0\6" + MAC + b"\0\0\0\4" + SNAP, None, "02:00:00:00:00:aa", None),
+        (113, b"\0\2\0\1\0\6" + MAC + b"\0\0" + ONE_TAG + BEHIND_SNAP, None, "02:00:00:00:00:aa", 100),
+        (276, b"\0\4\0\0\0\0\0\3\0\1\2\6" + MAC + b"\0\0" + SNAP, None, "02:00:00:00:00:aa", None),
     ],
 )
 def test_what_precedes_the_pdu(
@@ -139,6 +146,10 @@ def test_what_precedes_the_pdu(
         (1, ETHERNET + ONE_TAG + b"\x08\x00" + bytes(40)),
         (1, ETHERNET + b"\x88\xb7\x00\x80\xc2\x00\x00" + bytes(40)),
         (1, ETHERNET + b"\x88\xb7\x00\x1b\x3f\x00"),
+        (1, ETHERNET + BEHIND_SNAP.replace(b"\x88\xcc", b"\x20\x00") + PAYLOAD),
+        (1, ETHERNET + BEHIND_SNAP.replace(b"\0\0\0", b"\0\0\x0c") + PAYLOAD),
+        (1, ETHERNET + b"\x05\xdd" + SNAP + PAYLOAD),
+        (1, ETHERNET + b"\x00\x26\x42\x42\x03" + bytes(43)),
         (105, LLDP),
         (228, LLDP),
     ],
@@ -218,6 +229,37 @@ def test_an_end_tlv_that_is_not_empty() -> None:
 def test_what_follows_the_end_is_kept_unless_it_is_padding() -> None:
     assert decoded(CHASSIS + PORT + TTL + END + NAME, pad=False)["trailer"] == NAME.hex()
     assert decoded(CHASSIS + PORT + TTL + END)["trailer"] is None
+
+
+def behind_snap(length: int, payload: bytes, cut: int = 0) -> dict[str, Any]:
+    data = ETHERNET + length.to_bytes(2, "big") + SNAP + payload
+    document = describe_frame(Frame(1, None, 1, data[: len(data) - cut], len(data)))
+    assert document is not None
+    return document
+
+
+def test_the_length_before_snap_says_where_the_lldpdu_ends() -> None:
+    """What fills the frame up behind that is no End TLV."""
+    pdu = CHASSIS + PORT + TTL
+    right = behind_snap(len(SNAP + pdu), pdu + bytes(18))
+    assert [entry["type"] for entry in right["tlvs"]] == [1, 2, 3]
+    assert (right["verdict"], right["errors"], right["trailer"]) == ("accepted", [], None)
+    assert behind_snap(len(SNAP + pdu), pdu + bytes(18), cut=18)["errors"] == []
+    assert behind_snap(len(SNAP + pdu), pdu + NAME)["trailer"] == NAME.hex()
+    with_end = behind_snap(len(SNAP + pdu + END), pdu + END + bytes(17) + b"z")
+    assert (len(with_end["tlvs"]), with_end["trailer"]) == (4, (bytes(17) + b"z").hex())
+
+
+def test_a_wrong_length_before_snap() -> None:
+    """Nothing of the frame is lost."""
+    pdu = CHASSIS + PORT + TTL
+    long = behind_snap(1500, pdu + NAME)
+    assert [entry["type"] for entry in long["tlvs"]] == [1, 2, 3, 5] and long["verdict"] == "accepted"
+    short = behind_snap(len(SNAP + pdu) - 1, pdu)
+    assert (short["verdict"], short["tlvs"][-1]["hex"], short["trailer"]) == ("discarded", "00", "78")
+    none = behind_snap(0, pdu)
+    assert (none["verdict"], none["tlvs"], none["trailer"]) == ("discarded", [], pdu.hex())
+    assert errors(behind_snap(len(SNAP + pdu), pdu, cut=4))[-1][1] == "the capture has 38 of the frame's 42 octets"
 
 
 def test_frames_that_were_cut_by_the_capture() -> None:
