@@ -32,6 +32,8 @@ from protocols.lldp.med import (
 from protocols.lldp.vendors import (
     AciApplianceVector,
     ChassisMac,
+    FabricAttachElement,
+    FabricAttachElementType,
     MrpPortStatus,
     MrrtState,
     ProfinetPortStatus,
@@ -143,6 +145,7 @@ def _key(value: VendorText | VendorNumber | VendorAddresses) -> str:
 
 # Fields that read better than as numbers or hex.
 _SHOWN: Mapping[type, Mapping[str, Callable[[Any], str]]] = {
+    FabricAttachElement: {"element-type": lambda value: word(FabricAttachElementType, value.element_type)},
     ChassisMac: {"address": lambda value: format_mac(value.address)},
     MrpPortStatus: {
         "domain-uuid": lambda value: str(UUID(bytes=value.domain_uuid)),

@@ -11,10 +11,16 @@ from protocols.lldp.vendors import (
     CISCO_ACI_APPLIANCE_VECTOR,
     CISCO_FOUR_WIRE_POWER,
     CISCO_OUI,
+    FABRIC_ATTACH_ASSIGNMENT,
+    FABRIC_ATTACH_ELEMENT,
+    FABRIC_ATTACH_OUI,
     PROFINET_OUI,
     AciAppliance,
     AciApplianceVector,
     ChassisMac,
+    FabricAttachAssignment,
+    FabricAttachElement,
+    FabricAttachService,
     Form,
     FourWirePower,
     MeasuredDelays,
@@ -31,6 +37,7 @@ from protocols.lldp.vendors import (
 )
 
 IPV4 = 4
+DIGEST = 32
 
 _PROFINET: Mapping[int, Layout[Any]] = {
     ProfinetSubtype.MEASURED_DELAYS: Layout(
@@ -88,6 +95,21 @@ _FOUR_WIRE_POWER = Layout(
     ),
 )
 _APPLIANCE = Layout(AciAppliance, Struct("id" / Int8ub, "address" / Bytes(IPV4), "uuid" / Bytes(36)))
+_ELEMENT = Layout(
+    FabricAttachElement,
+    BitStruct(
+        "hmac_sha_digest" / Bytewise(Bytes(DIGEST)),
+        "element_type" / BitsInteger(6),
+        "state" / BitsInteger(6),
+        "management_vlan" / BitsInteger(12),
+        Padding(8),
+        "system_id" / Bytewise(Bytes(10)),
+    ),
+)
+_SERVICE = Layout(
+    FabricAttachService,
+    BitStruct("status" / BitsInteger(4), "vlan_id" / BitsInteger(12), "i_sid" / BitsInteger(24)),
+)
 
 
 def decode(oui: bytes, subtype: int, body: bytes) -> VendorTlv | None:
@@ -129,6 +151,13 @@ def encode(value: VendorTlv) -> tuple[bytes, int, bytes]:
             return CISCO_OUI, CISCO_FOUR_WIRE_POWER, _FOUR_WIRE_POWER.encode(value)
         case AciApplianceVector(appliances):
             return CISCO_OUI, CISCO_ACI_APPLIANCE_VECTOR, encode_entries(_APPLIANCE, appliances)
+        case FabricAttachElement():
+            return FABRIC_ATTACH_OUI, FABRIC_ATTACH_ELEMENT, _ELEMENT.encode(value)
+        case FabricAttachAssignment(digest, assignments):
+            if len(digest) != DIGEST:
+                raise ValueError(f"a digest of {len(digest)} octets does not fit its TLV")
+            octets = digest + encode_entries(_SERVICE, assignments)
+            return FABRIC_ATTACH_OUI, FABRIC_ATTACH_ASSIGNMENT, octets
     return PROFINET_OUI, *encode_by_kind(_PROFINET, value)
 
 
@@ -137,5 +166,11 @@ def _decode_structure(oui: bytes, subtype: int, body: bytes) -> VendorTlv:
         if subtype == CISCO_FOUR_WIRE_POWER:
             return _FOUR_WIRE_POWER.decode(body)
         return AciApplianceVector(decode_entries(_APPLIANCE, body, 0))
+    if oui == FABRIC_ATTACH_OUI:
+        if subtype == FABRIC_ATTACH_ELEMENT:
+            return _ELEMENT.decode(body)
+        if len(body) < DIGEST:
+            raise DecodeError(f"{len(body)} octets are left, {DIGEST} are needed")
+        return FabricAttachAssignment(body[:DIGEST], decode_entries(_SERVICE, body, DIGEST))
     value: VendorTlv = _PROFINET[subtype].decode(body)
     return value

@@ -11,6 +11,7 @@ from protocols.lldp.addresses import text
 
 PROFINET_OUI = bytes.fromhex("000ecf")
 CISCO_OUI = bytes.fromhex("000142")
+FABRIC_ATTACH_OUI = bytes.fromhex("00040d")
 
 VENDORS: Mapping[str, str] = {
     "00000c": "Cisco",
@@ -26,12 +27,17 @@ VENDORS: Mapping[str, str] = {
     "000fac": "IEEE 802.11",
     "000fe2": "H3C",
     "001018": "Broadcom",
+    "0014c2": "HP",
+    "0016b9": "HP",
+    "00180a": "Cisco Meraki",
     "0018fe": "HP",
     "001882": "Huawei",
+    "001a11": "Google",
     "001b21": "Intel",
     "001b3f": "HP",
     "001c73": "Arista",
     "0026e1": "OpenFlow",
+    "00400d": "Avaya",
     "008063": "Hirschmann",
     "0080c2": "IEEE 802.1",
     "00120f": "IEEE 802.3",
@@ -44,6 +50,7 @@ VENDORS: Mapping[str, str] = {
     "30b216": "Hytec",
     "883a30": "Aruba",
     "a42305": "ONOS",
+    "f832e4": "ASUS",
     "f8b156": "Dell",
 }
 
@@ -71,6 +78,26 @@ class ProfinetSubtype(IntEnum):
 
 CISCO_FOUR_WIRE_POWER = 1
 CISCO_ACI_APPLIANCE_VECTOR = 0xCF
+FABRIC_ATTACH_ELEMENT = 11
+FABRIC_ATTACH_ASSIGNMENT = 12
+
+
+class FabricAttachElementType(IntEnum):
+    UNKNOWN = 1
+    SERVER = 2
+    PROXY = 3
+    SERVER_WITHOUT_AUTHENTICATION = 4
+    PROXY_WITHOUT_AUTHENTICATION = 5
+    WIRELESS_ACCESS_POINT_1 = 6
+    WIRELESS_ACCESS_POINT_2 = 7
+    SWITCH = 8
+    ROUTER = 9
+    IP_PHONE = 10
+    IP_CAMERA = 11
+    IP_VIDEO = 12
+    SECURITY_DEVICE = 13
+    VIRTUAL_SWITCH = 14
+    SERVER_ENDPOINT = 15
 
 
 class RtClass2State(IntEnum):
@@ -133,15 +160,10 @@ VENDOR_TLVS: Mapping[str, Mapping[int, VendorKind]] = {
         0xDA: _number("ACI APIC Mode", "apic-mode", 1),
         0xDB: _number("ACI Fabric ID", "fabric-id", 2),
     },
+    # As Open vSwitch writes and reads them (lib/lldp).
     "00040d": {
-        1: VendorKind("PoE Conservation Level"),
-        3: VendorKind("Call Server", Form.IPV4, "call-server"),
-        4: VendorKind("IP Phone Addresses", Form.IPV4, "phone-mask-gateway"),
-        5: VendorKind("CNA Server", Form.IPV4, "cna-server"),
-        6: VendorKind("File Server", Form.IPV4, "file-server"),
-        7: _number("802.1Q Framing", "framing", 1),
-        11: VendorKind("Fabric Attach Element"),
-        12: VendorKind("Fabric Attach Assignment"),
+        FABRIC_ATTACH_ELEMENT: VendorKind("Fabric Attach Element", Form.STRUCTURE),
+        FABRIC_ATTACH_ASSIGNMENT: VendorKind("Fabric Attach Assignment", Form.STRUCTURE),
     },
     "000ecf": {
         1: VendorKind("Measured Delays", Form.STRUCTURE),
@@ -167,8 +189,24 @@ VENDOR_TLVS: Mapping[str, Mapping[int, VendorKind]] = {
         4: VendorKind("PTP"),
     },
     "009069": {1: _text("Chassis Serial Number", "chassis-serial-number")},
+    # OUI and subtypes as in Avaya's manuals for the administrators of its IP phones.
+    "00400d": {
+        1: VendorKind("PoE Conservation Level"),
+        3: VendorKind("Call Server", Form.IPV4, "call-server"),
+        4: VendorKind("IP Phone Addresses", Form.IPV4, "phone-mask-gateway"),
+        5: VendorKind("CNA Server", Form.IPV4, "cna-server"),
+        6: VendorKind("File Server", Form.IPV4, "file-server"),
+        7: _number("802.1Q Framing", "framing", 1),
+    },
     "30b216": {1: VendorKind("Transceiver"), 2: VendorKind("Trace")},
-    "a42305": {1: _text("Chassis", "chassis"), 2: _text("Port", "port"), 3: VendorKind("TTL")},
+    # As ONOS writes them (ONOSLLDP.java); the time is in milliseconds since 1970.
+    "a42305": {
+        1: _text("Name", "name"),
+        2: _text("Device", "device"),
+        3: _text("Domain", "domain"),
+        4: _number("Timestamp", "timestamp", 8),
+        5: VendorKind("Signature"),
+    },
     "f8b156": {
         21: _text("Service Tag", "service-tag"),
         22: _text("Product Base", "product-base"),
@@ -287,6 +325,32 @@ class AciApplianceVector:
     appliances: tuple[AciAppliance, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FabricAttachElement:
+    """Who takes part in Fabric Attach, and how. Of the ten octets of `system_id` the first six are a MAC address."""
+
+    hmac_sha_digest: bytes
+    element_type: int
+    state: int
+    management_vlan: int
+    system_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FabricAttachService:
+    """A VLAN and the service that it is to be, or was, assigned to."""
+
+    status: int
+    vlan_id: int
+    i_sid: int
+
+
+@dataclass(frozen=True, slots=True)
+class FabricAttachAssignment:
+    hmac_sha_digest: bytes
+    assignments: tuple[FabricAttachService, ...]
+
+
 VendorTlv = (
     VendorText
     | VendorNumber
@@ -299,4 +363,6 @@ VendorTlv = (
     | PtcpStatus
     | FourWirePower
     | AciApplianceVector
+    | FabricAttachElement
+    | FabricAttachAssignment
 )

@@ -575,7 +575,33 @@ ORGANIZATIONAL: list[tuple[str, str, Json]] = [
         "Cisco ACI Appliance Vector",
         {"appliances": [{"id": 1, "address": "10.0.0.1", "uuid": "01234567-89ab-cdef-0123-456789abcdef"}]},
     ),
-    ("00040d 03 c0000201c0000202", "Avaya Call Server", {"call-server": ["192.0.2.1", "192.0.2.2"]}),
+    ("00400d 03 c0000201c0000202", "Avaya Call Server", {"call-server": ["192.0.2.1", "192.0.2.2"]}),
+    ("00400d 07 02", "Avaya 802.1Q Framing", {"framing": 2}),
+    (
+        "00040d 0b" + "5a" * 32 + "3a00fa00 02000000000a20000000",
+        "Avaya Fabric Attach Element",
+        {
+            "hmac-sha-digest": "5a" * 32,
+            "element-type": "virtual-switch",
+            "state": 32,
+            "management-vlan": 250,
+            "system-id": "02000000000a20000000",
+        },
+    ),
+    (
+        "00040d 0c" + "5a" * 32 + "10640186a0 2065 00000a",
+        "Avaya Fabric Attach Assignment",
+        {
+            "hmac-sha-digest": "5a" * 32,
+            "assignments": [
+                {"status": 1, "vlan-id": 100, "i-sid": 100000},
+                {"status": 2, "vlan-id": 101, "i-sid": 10},
+            ],
+        },
+    ),
+    ("a42305 01 4f4e4f53", "ONOS Name", {"name": "ONOS"}),
+    ("a42305 02 6f663a31", "ONOS Device", {"device": "of:1"}),
+    ("a42305 04 0000018bcfe56800", "ONOS Timestamp", {"timestamp": 1700000000000}),
     ("009069 01 425030323039", "Juniper Chassis Serial Number", {"chassis-serial-number": "BP0209"}),
     ("f8b156 15 56364330303030", "Dell Service Tag", {"service-tag": "V6C0000"}),
     (
@@ -703,7 +729,7 @@ def test_a_draft_tlv_without_a_forwarding_mode_is_shown() -> None:
     assert described.value is not None and described.value["supported-forwarding-modes"] == []
 
 
-OUIS = ["0080c2", "00120f", "0012bb", "001b21", "001b3f", "000ecf", "000142", "00040d", "f8b156"]
+OUIS = ["0080c2", "00120f", "0012bb", "001b21", "001b3f", "000ecf", "000142", "00040d", "00400d", "f8b156"]
 
 
 @given(st.integers(0, 127), st.binary(max_size=60))

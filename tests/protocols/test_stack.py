@@ -378,7 +378,7 @@ def test_each_scope_says_what_it_is_told_to_and_at_once() -> None:
 def test_only_what_nobody_reads_is_unrecognized() -> None:
     port = stack()
     known = ("0080c20101", "00120f0405ee", "0012bb01002103", "0080c20900", "001b210200", "f8b15615")
-    unknown = ("0080c20f", "0012bb0c", "3344550100", "00040d01")  # the last by its name alone
+    unknown = ("0080c20f", "0012bb0c", "3344550100", "00400d01")  # the last by its name alone
     tlvs = [tlv(127, bytes.fromhex(octets)) for octets in (*known, *unknown)]
     port.receive(frame(BRIDGE_MAC, REFLECTS, *tlvs), NOW)
     statistics = port.agents[Scope.NEAREST_CUSTOMER_BRIDGE].rx.statistics

@@ -10,6 +10,10 @@ from protocols.lldp.vendors import (
     AciAppliance,
     AciApplianceVector,
     ChassisMac,
+    FabricAttachAssignment,
+    FabricAttachElement,
+    FabricAttachElementType,
+    FabricAttachService,
     Form,
     FourWirePower,
     MeasuredDelays,
@@ -30,7 +34,11 @@ from tests.support.bodies import check_both_ways, check_changed, check_cut
 SUBDOMAIN = bytes.fromhex("be261652e4b9c77b248fa86b5b4933ff")
 UUID_TEXT = b"01234567-89ab-cdef-0123-456789abcdef"
 
-PROFINET, CISCO, AVAYA, DELL = (bytes.fromhex(oui) for oui in ("000ecf", "000142", "00040d", "f8b156"))
+DIGEST = bytes(range(32))
+SYSTEM_ID = bytes.fromhex("02000000000a20000000")
+
+PROFINET, CISCO, AVAYA, DELL = (bytes.fromhex(oui) for oui in ("000ecf", "000142", "00400d", "f8b156"))
+FABRIC_ATTACH = bytes.fromhex("00040d")
 IANA, JUNIPER, ONOS = (bytes.fromhex(oui) for oui in ("00005e", "009069", "a42305"))
 
 # OUI, subtype, octets after it, value, reserved bits, the shorter lengths that are complete.
@@ -81,10 +89,27 @@ KNOWN: list[tuple[bytes, int, str, VendorTlv, str, tuple[int, ...]]] = [
         (4,),
     ),
     (AVAYA, 7, "01", VendorNumber(AVAYA, 7, 1), "", ()),
+    (
+        FABRIC_ATTACH,
+        11,
+        DIGEST.hex() + "3a00fa00" + SYSTEM_ID.hex(),
+        FabricAttachElement(DIGEST, FabricAttachElementType.VIRTUAL_SWITCH, 0x20, 250, SYSTEM_ID),
+        "00" * 35 + "ff" + "00" * 10,
+        (),
+    ),
+    (
+        FABRIC_ATTACH,
+        12,
+        DIGEST.hex() + "10640186a0" + "2fffffffff",
+        FabricAttachAssignment(DIGEST, (FabricAttachService(1, 100, 100_000), FabricAttachService(2, 4095, 0xFFFFFF))),
+        "",
+        (32, 37),
+    ),
     (DELL, 21, b"V6C0000".hex(), VendorText(DELL, 21, b"V6C0000"), "", tuple(range(7))),
     (JUNIPER, 1, b"BP0209".hex(), VendorText(JUNIPER, 1, b"BP0209"), "", tuple(range(6))),
     (IANA, 1, b"https://x".hex(), VendorText(IANA, 1, b"https://x"), "", tuple(range(9))),
     (ONOS, 2, b"7".hex(), VendorText(ONOS, 2, b"7"), "", (0,)),
+    (ONOS, 4, "0000018bcfe56800", VendorNumber(ONOS, 4, 1_700_000_000_000), "", ()),
 ]
 IDS = [f"{oui.hex()}-{subtype}-{octets[:12]}" for oui, subtype, octets, _, _, _ in KNOWN]
 
@@ -105,10 +130,11 @@ def test_known(
 
 
 def test_every_tlv_of_the_table_is_read_or_said_to_be_unpublished() -> None:
+    body = bytes(12 * 41)  # whole addresses, whole appliances, and behind a digest whole assignments
     for oui, subtypes in VENDOR_TLVS.items():
         assert oui in VENDORS
         for subtype, kind in subtypes.items():
-            assert (kind.form is Form.UNPUBLISHED) == (decode(bytes.fromhex(oui), subtype, bytes(4 * 41)) is None)
+            assert (kind.form is Form.UNPUBLISHED) == (decode(bytes.fromhex(oui), subtype, body) is None)
             assert bool(kind.key) == (kind.form in (Form.TEXT, Form.NUMBER, Form.IPV4))
             assert bool(kind.size) == (kind.form is Form.NUMBER)
 
@@ -127,6 +153,9 @@ def test_what_is_not_read(oui: str, subtype: int) -> None:
         (AVAYA, 3, "", "0 octets are no IPv4 addresses"),
         (AVAYA, 3, "c000020100", "5 octets are no IPv4 addresses"),
         (CISCO, 0xCF, "01", "1 octets are left, 41 are needed"),
+        (FABRIC_ATTACH, 11, "00", "1 octets are left, 46 are needed"),
+        (FABRIC_ATTACH, 12, "00", "1 octets are left, 32 are needed"),
+        (FABRIC_ATTACH, 12, DIGEST.hex() + "10", "1 octets are left, 5 are needed"),
     ],
 )
 def test_errors(oui: bytes, subtype: int, octets: str, reason: str) -> None:
@@ -147,6 +176,10 @@ def test_errors(oui: bytes, subtype: int, octets: str, reason: str) -> None:
         ChassisMac(b"abc"),
         MeasuredDelays(1 << 32, 0, 0, 0, 0),
         AciApplianceVector((AciAppliance(1, b"abc", UUID_TEXT),)),
+        FabricAttachElement(DIGEST, 1, 0, 4096, SYSTEM_ID),
+        FabricAttachElement(b"abc", 1, 0, 1, SYSTEM_ID),
+        FabricAttachAssignment(b"abc", ()),
+        FabricAttachAssignment(DIGEST, (FabricAttachService(1, 1, 1 << 24),)),
     ],
 )
 def test_what_does_not_fit(value: VendorTlv) -> None:
