@@ -1,11 +1,12 @@
 """`evbagent replay`: the timeline of a capture or recording, and the state it ends in."""
 
 import argparse
+import sys
 from dataclasses import asdict
 from io import BufferedReader, FileIO
 
 from evbagent.capture import Capture, CaptureError
-from evbagent.decode import selection
+from evbagent.decode import ETHERNET, selection
 from evbagent.replay import Replayed, ReplayError, is_recording, replay_capture, replay_recording
 from evbagent.show import escape, event_line
 from evbagent.show_dcbx import render_dcbx
@@ -22,7 +23,11 @@ def replay(arguments: argparse.Namespace) -> int:
             if is_recording(file.peek(64)):
                 replayed = replay_recording(file)
             else:
-                replayed = replay_capture(Capture(file, selection()), Role(arguments.role))
+                capture = Capture(file, selection())
+                replayed = replay_capture(capture, Role(arguments.role))
+                for linktype in sorted(capture.linktypes - {ETHERNET}):
+                    left_out = f"frames of link type {linktype} are left out: what was captured on Ethernet is replayed"
+                    print(f"evbagent: {name}: {left_out}", file=sys.stderr)
     except OSError as error:
         return complain(f"{name}: {error.strerror}")
     except (CaptureError, ReplayError) as error:

@@ -7,6 +7,7 @@ frames of all others reach it, and what the end itself sent tells what it was as
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, BinaryIO
 
 from msgspec import MsgspecError
@@ -14,6 +15,7 @@ from msgspec.json import Decoder
 
 from evbagent.capture import Capture, Frame
 from evbagent.dcbxview import agreement_document
+from evbagent.decode import ETHERNET
 from evbagent.events import forwarding_event, neighbor_event
 from evbagent.neighborview import neighbor_document
 from evbagent.recording import Advance, Asked, FirstSequence, Heard, Input, Start, read_input, read_start
@@ -31,7 +33,7 @@ from protocols.errors import DecodeError
 from protocols.evb.draft import DRAFT
 from protocols.evb.ratified import RATIFIED
 from protocols.evb.status import EvbCapability, EvbParameters, EvbSettings, Role
-from protocols.frame import ETHERTYPE_LLDP, Scope, decode_frame, format_mac
+from protocols.frame import ETHERTYPE_LLDP, ETHERTYPES_VLAN, Scope, decode_frame, format_mac
 from protocols.lldp.agent import AdminStatus
 from protocols.lldp.codec import decode_lldpdu
 from protocols.lldp.tlvs import ChassisId, ChassisIdSubtype, OrganizationalTlv, PortId, PortIdSubtype
@@ -209,11 +211,12 @@ def read_recording(file: BinaryIO) -> Iterator[Input]:
 
 def replay_capture(capture: Capture, role: Role) -> Replayed:
     """Plays the end of this role: the one whose EVB or DCBX TLVs say so, or a newcomer. Raises CaptureError."""
-    frames = [(_micro(frame), frame.data) for frame in capture if len(frame.data) >= 14]
+    ethernet = (frame for frame in capture if frame.linktype == ETHERNET and len(frame.data) >= 14)
+    frames = [(_micro(frame), _received(frame.data)) for frame in ethernet]
     wanted = [(time, data) for time, data in frames if _is_ours(data)]
     mac = _end_of(role, (data for _, data in wanted))
     found = None if mac else dcbx_end(role, (data for _, data in wanted))
-    own, dcbx = found or (mac or MADE_UP_MAC, NEWCOMER)
+    own, dcbx = found or (mac or _of_nobody({data[6:12] for _, data in wanted}), NEWCOMER)
     timeline: list[Json] = []
     begun = wanted[0][0] if wanted else 0
     stack = PortStack(role, _settings(own, dcbx), lambda: 1, BridgePolicy())
@@ -271,6 +274,23 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, Json]]:
 
 def _micro(frame: Frame) -> Instant:
     return 0 if frame.time is None else frame.time // 1000
+
+
+def _received(data: bytes) -> bytes:
+    """As the kernel hands a frame over: a tag with VID 0 only carries a priority and is taken off."""
+    while int.from_bytes(data[12:14], "big") in ETHERTYPES_VLAN and len(data) >= 18 and not _vid(data):
+        data = data[:12] + data[16:]
+    return data
+
+
+def _vid(data: bytes) -> int:
+    return int.from_bytes(data[14:16], "big") & 0xFFF
+
+
+def _of_nobody(sources: set[bytes]) -> bytes:
+    """An address for an end that nothing is known of: what has it already would be taken for the end's own frames."""
+    first = int.from_bytes(MADE_UP_MAC, "big")
+    return next(mac for number in count(first) if (mac := number.to_bytes(6, "big")) not in sources)
 
 
 def _is_ours(data: bytes) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from evbagent.cli import main
+from tests.support.captures import LLDP, MAC, pcap
 from tests.support.wire import CAPTURES
 
 
@@ -74,6 +75,55 @@ def test_every_capture_in_both_roles(path: Path, role: str, capsys: pytest.Captu
 def test_people_get_lines(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(path)]) == 0
     assert capsys.readouterr().out.splitlines()
+
+
+def neighbors(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str], str]:
+    """How many frames went in, the neighbors in the end, and what was said beside the document."""
+    assert main(["replay", str(path), "-j"]) == 0
+    said = capsys.readouterr()
+    replayed = json.loads(said.out)
+    scopes = replayed["state"]["lldp"]
+    return replayed["frames"], [one["chassis-id"] for scope in scopes for one in scope["neighbors"]], said.err
+
+
+@pytest.mark.parametrize(
+    ("tag", "heard"),
+    [("", True), ("8100e000", True), ("88a80000", True), ("8100e000 81000000", True), ("81000005", False)],
+)
+def test_tags_are_taken_off_as_by_the_kernel(
+    tag: str, heard: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tagged.pcap"
+    path.write_bytes(pcap([LLDP[:12] + bytes.fromhex(tag) + LLDP[12:], LLDP[:12] + b"\x81\0\0\0"]))
+    assert neighbors(path, capsys) == (1, [MAC.hex(":")], "") if heard else (0, [], "")
+
+
+@pytest.mark.parametrize("source", ["020000000001", "020000000002"])
+def test_the_address_of_an_unknown_end_is_no_neighbors(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its own frames it would not hear."""
+    path = tmp_path / "lab.pcap"
+    path.write_bytes(pcap([LLDP[:6] + bytes.fromhex(source) + LLDP[12:]]))
+    assert neighbors(path, capsys) == (1, [MAC.hex(":")], "")
+
+
+@pytest.mark.parametrize(
+    ("linktype", "header"),
+    [
+        (113, b"\0\2\0\1\0\6" + MAC + b"\0\0\x88\xcc"),
+        (276, b"\x88\xcc\0\0\0\0\0\3\0\1\2\6" + MAC + b"\0\0"),
+        (276, b"\x88\xcc\0\0\0\0\0\3\0\1\2\6\x88\xcc\0\0\0\1\0\0"),  # where Ethernet has the EtherType
+    ],
+)
+def test_what_was_not_captured_on_ethernet_is_left_out(
+    linktype: int, header: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cooked capture does not tell whom a frame was for. That it is left out is said."""
+    path = tmp_path / "cooked.pcap"
+    path.write_bytes(pcap([header + LLDP[14:]], linktype=linktype))
+    frames, found, said = neighbors(path, capsys)
+    assert (frames, found) == (0, []) and f"frames of link type {linktype} are left out" in said
 
 
 def test_what_cannot_be_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
