@@ -126,13 +126,14 @@ def _read_header(linktype: int, data: bytes) -> _Header | None:
     cooked = linktype != ETHERNET
     while True:
         if header.ethertype in _TAGS:
-            tag = data[header.size : header.size + 4]
-            if len(tag) < 4:
+            size = _TAGS[header.ethertype]
+            tag = data[header.size : header.size + size]
+            if len(tag) < size:
                 return None
-            if header.vlan is None:
+            if header.vlan is None and header.ethertype in _VLAN_TAGS:
                 header.vlan = int.from_bytes(tag[:2], "big") & 0xFFF
-            header.ethertype = int.from_bytes(tag[2:], "big")
-            header.size += 4
+            header.ethertype = int.from_bytes(tag[-2:], "big")
+            header.size += size
         elif header.ethertype in _LENGTHS and data.startswith(_SNAP, header.size):
             protocol = data[header.size + len(_SNAP) : header.size + len(_SNAP) + 2]
             if len(protocol) < 2:
@@ -293,7 +294,10 @@ def _address(octets: bytes | None) -> str | None:
 
 
 # IEEE 802.1Q, 802.1ad, and what switches used before that.
-_TAGS = (*ETHERTYPES_VLAN, 0x9100, 0x9200)
+_VLAN_TAGS = frozenset({*ETHERTYPES_VLAN, 0x9100, 0x9200})
+# What may precede an EtherType, and how many octets there are to the end of that: VLAN tags, Cisco's VN-Tag, and the
+# tags of IEEE 802.1BR port extenders, of High-availability Seamless Redundancy, and of IEEE 802.1CB redundancy.
+_TAGS: Mapping[int, int] = {**dict.fromkeys(_VLAN_TAGS, 4), 0x8926: 6, 0x893F: 8, 0x892F: 6, 0xF1C1: 6}
 # What is no EtherType but the length of an IEEE 802.3 frame's data; LLC and SNAP before an EtherType (RFC 1042).
 _LENGTHS = range(1501)
 _SNAP = bytes.fromhex("aaaa03000000")
