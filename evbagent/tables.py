@@ -20,6 +20,8 @@ def in_words(message: str) -> str:
         if text.startswith(start):
             name = text.split("`")[1]
             return f"{key + '.' if key else ''}{name}: {reason}"
+    if text == "Expected `str` of length >= 1":
+        text = "is empty"
     if key and match(r"[a-z][a-z0-9.-]*: ", text):  # a table's own rule about one of its keys
         return f"{key}.{text}"
     return f"{key}: {text}" if key else text

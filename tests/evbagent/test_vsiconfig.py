@@ -99,7 +99,7 @@ def test_the_same_vsi_twice_is_named_with_both_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (entry(interface=""), "interface: Expected"),
+        (entry(interface=""), "interface: is empty"),
         (entry().replace("interface", "port"), "port: unknown key"),
         (entry(more='request = "deassociate"'), "request: Invalid enum value 'deassociate'"),
         (entry(more="persistent = false"), "persistent: unknown key"),

@@ -107,7 +107,7 @@ def test_what_is_missing_is_named(name: str) -> None:
     [
         ({"request": "assoc"}, "request: Invalid enum value 'assoc'"),
         ({"request": None}, "request: Expected"),
-        ({"instance": ""}, "instance: Expected"),
+        ({"instance": ""}, "instance: is empty"),
         ({"instance": "a1412857"}, "instance: "),
         ({"manager": "ü"}, "manager: "),
         ({"manager": "much too long a name"}, "manager: "),
