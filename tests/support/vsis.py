@@ -1,6 +1,7 @@
 """VSIs for tests on the simulated wire: requests by number, and whether both ends mean the same."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from protocols.port import RequestVsis
 from protocols.vdp.filter import FilterEntry, FilterFormat, Filters
@@ -20,9 +21,9 @@ def mac_vid(number: int, vid: int = 100) -> Filters:
     return Filters(FilterFormat.MAC_VID, (FilterEntry(vid, None, mac, None),))
 
 
-def vsi(number: int, mode: Mode = Mode.ASSOCIATE, vid: int = 100, **changes: object) -> VsiTlv:
+def vsi(number: int, mode: Mode = Mode.ASSOCIATE, vid: int = 100, **changes: Any) -> VsiTlv:
     made = VsiTlv(mode, vsi_id(number), MANAGER, 0x123456, 7, mac_vid(number, vid))
-    return made._replace(**changes)  # type: ignore[arg-type]
+    return made._replace(**changes)
 
 
 class Client:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,10 +29,10 @@ TIMERS = RATIFIED.timers(3, 14, 20, 20)
 TIMERS_OF_DRAFT = DRAFT.timers(3, 14, 20, 20)
 
 
-def asking(mode: Mode = Mode.ASSOCIATE, vid: int = 100, number: int = 0, **changes: object) -> VsiTlv:
+def asking(mode: Mode = Mode.ASSOCIATE, vid: int = 100, number: int = 0, **changes: Any) -> VsiTlv:
     vsi_id = VsiId(5, (int.from_bytes(ID.octets, "big") + number).to_bytes(16, "big"))
     filters = Filters(2, (FilterEntry(vid, None, MAC, None),))
-    return VsiTlv(mode, vsi_id, b"\x0c" + bytes(15), 0x123456, 7, filters)._replace(**changes)  # type: ignore[arg-type]
+    return VsiTlv(mode, vsi_id, b"\x0c" + bytes(15), 0x123456, 7, filters)._replace(**changes)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -32,8 +33,8 @@ def asking(mode: Mode = Mode.ASSOCIATE, vid: int = 100, number: int = 0) -> VsiT
     return VsiTlv(mode, vsi_id, b"\x0c" + bytes(15), 0x123456, 7, filters(vid))
 
 
-def answer(request: VsiTlv, response: Response | None = Response.SUCCESS, **changes: object) -> VsiTlv:
-    return request._replace(response=response, **changes)  # type: ignore[arg-type]
+def answer(request: VsiTlv, response: Response | None = Response.SUCCESS, **changes: Any) -> VsiTlv:
+    return request._replace(response=response, **changes)
 
 
 @dataclass
